@@ -1,0 +1,1 @@
+"""A laboratory for post-training small language models, run by DVC."""
