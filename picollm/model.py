@@ -1,0 +1,204 @@
+"""The Transformer: a Llama decoder whose weights are named and laid out as in Hugging Face transformers.
+
+RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021) in the half-split order, grouped-query attention
+(Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. No loss inside.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INITIAL_STD = 0.02
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the model; the names are those of a transformers Llama config.json."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    max_position_embeddings: int
+    rope_theta: float
+    rms_norm_eps: float
+    tie_word_embeddings: bool
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    def problem(self) -> str | None:
+        """What makes this shape impossible, in words, or None."""
+        if self.hidden_size % self.num_attention_heads:
+            return (
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.num_attention_heads % self.num_key_value_heads:
+            return (
+                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
+                f"num_key_value_heads {self.num_key_value_heads}"
+            )
+        if self.head_size % 2:
+            return f"hidden_size / num_attention_heads is {self.head_size}; rotary positions need an even number"
+        return None
+
+
+class KeyValueCache:
+    """Keys and values of the positions computed so far, one row a sequence: [B, H_kv, capacity, head_size] per layer."""
+
+    def __init__(self, config: ModelConfig, batch: int, capacity: int, like: Tensor):
+        shape = (batch, config.num_key_value_heads, capacity, config.head_size)
+        self.keys = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
+        self.values = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
+
+    def write(self, layer: int, positions: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put [B, H_kv, T, head_size] at `positions` [B, T] of each row; return the whole layer's keys and values."""
+        index = positions[:, None, :, None].expand_as(keys)
+        self.keys[layer].scatter_(2, index, keys)
+        self.values[layer].scatter_(2, index, values)
+        return self.keys[layer], self.values[layer]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep only these rows, in this order."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions, half-split order: x [B, H, T, D], cos and sin [.., T, D / 2]."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.layer, self.head_size = layer, config.head_size
+        kv_size = config.num_key_value_heads * config.head_size
+        self.grouped = config.num_key_value_heads != config.num_attention_heads
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: "CacheView | None") -> Tensor:
+        q, k, v = (
+            projection(x).unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        q, k = rotate(q, *rotary), rotate(k, *rotary)
+        if cache is None:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.grouped)
+        else:
+            k, v = cache.cache.write(self.layer, cache.positions, k, v)
+            k, v = k[:, :, : cache.length], v[:, :, : cache.length]
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=cache.mask, enable_gqa=self.grouped)
+        return self.o_proj(y.transpose(1, 2).flatten(2))
+
+
+@dataclass(frozen=True)
+class CacheView:
+    """One forward pass's view of the cache: where its tokens go and what each of them may see."""
+
+    cache: KeyValueCache
+    positions: Tensor  # [B, T]
+    mask: Tensor  # [B, 1, T, length], true where a query may look
+    length: int
+
+
+class MLP(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config, layer)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: CacheView | None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, cache)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Decoder(nn.Module):
+    """Everything but the head, under the name `model` that transformers gives it."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+
+class Transformer(nn.Module):
+    """ids [B, T] -> logits [B, T, V]. Rows are padded on the right; causality makes the padding harmless."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        half = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
+        self.register_buffer("inverse_frequencies", config.rope_theta**-half, persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.lm_head(self.hidden(ids))
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """ids [B, T] -> normed hidden states [B, T, hidden_size]; `lm_head` makes logits of those that are needed."""
+        return self._decode(ids, torch.arange(ids.shape[1], device=ids.device), None)
+
+    def hidden_cached(self, ids: Tensor, positions: Tensor, cache: KeyValueCache, length: int) -> Tensor:
+        """The same for tokens at `positions` [B, T] that also see what `cache` holds of their row's earlier positions.
+
+        `length` bounds the positions looked at: one more than the largest of them.
+        """
+        seen = torch.arange(length, device=ids.device)
+        mask = seen <= positions[:, None, :, None]
+        return self._decode(ids, positions[:, None], CacheView(cache, positions, mask, length))
+
+    def _decode(self, ids: Tensor, positions: Tensor, cache: CacheView | None) -> Tensor:
+        x = self.model.embed_tokens(ids)
+        angles = positions[..., None].float() * self.inverse_frequencies
+        rotary = (angles.cos().to(x.dtype), angles.sin().to(x.dtype))
+        for block in self.model.layers:
+            x = block(x, rotary, cache)
+        return self.model.norm(x)
+
+
+def initialise(model: Transformer, generator: torch.Generator) -> None:
+    """GPT-2's initialisation (Radford et al. 2019): normal(0, 0.02), residual projections scaled by 1/sqrt(2 layers)."""
+    residual_std = INITIAL_STD / (2 * model.config.num_hidden_layers) ** 0.5
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            nn.init.ones_(parameter)
+        else:
+            is_residual = name.endswith(("o_proj.weight", "down_proj.weight"))
+            nn.init.normal_(parameter, std=residual_std if is_residual else INITIAL_STD, generator=generator)

@@ -1,0 +1,72 @@
+"""Objectives: (model, batch) -> sums and counts, so that micro-batches change speed and never the result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from picollm.data.batch import Batch
+from picollm.losses import PREFERENCE_LOSSES, sequence_logps, token_logps
+from picollm.model import Transformer
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the batch: `loss` and each metric divided by `count` are means."""
+
+    loss: Tensor
+    count: Tensor
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+
+
+Objective = Callable[[Transformer, Batch], Sums]
+
+
+def target_logps(model: Transformer, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Log-probs of the N target tokens and the row of each: [N], [N]. Logits are made for the targets alone."""
+    rows, places = batch.loss_mask[:, 1:].nonzero(as_tuple=True)
+    logits = model.lm_head(model.hidden(batch.input_ids)[rows, places])
+    return token_logps(logits, batch.input_ids[rows, places + 1]), rows
+
+
+def response_logps(model: Transformer, batch: Batch) -> Tensor:
+    """Summed log-prob of each row's response, end-of-text included: [B], in nats."""
+    logps, rows = target_logps(model, batch)
+    return sequence_logps(logps, rows, len(batch.input_ids))
+
+
+def language_modelling(model: Transformer, batch: Batch) -> Sums:
+    """Negative log-likelihood of the target tokens; counts tokens. Pretraining and SFT differ in the mask alone."""
+    logps, _ = target_logps(model, batch)
+    return Sums(-logps.sum(), batch.loss_mask.sum())
+
+
+def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float) -> Objective:
+    """The preference objective over pairs; counts pairs.
+
+    `sft_weight` adds that multiple of the chosen response's negative log-likelihood per token (Pang et al. 2024, eq. 1,
+    "Iterative reasoning preference optimization"). Metrics: rewards beta * (policy - reference) of chosen and rejected,
+    their margin, the share of pairs whose chosen reward is larger (ties one half), and the loss without the SFT term.
+    """
+    preference_loss = PREFERENCE_LOSSES[loss]
+
+    def objective(model: Transformer, batch: Batch) -> Sums:
+        policy_logps = response_logps(model, batch)
+        chosen, rejected = (policy_logps - batch.reference_logps).chunk(2)
+        losses = preference_loss(chosen - rejected, beta, label_smoothing)
+        total = losses
+        if sft_weight:
+            pairs = len(losses)
+            total = losses - sft_weight * policy_logps[:pairs] / batch.loss_mask[:pairs].sum(dim=1)
+        with torch.no_grad():
+            metrics = {
+                "chosen_reward": beta * chosen.sum(),
+                "rejected_reward": beta * rejected.sum(),
+                "margin": beta * (chosen - rejected).sum(),
+                "reward_acc": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
+                "preference_loss": losses.sum(),
+            }
+        return Sums(total.sum(), torch.tensor(len(losses), device=losses.device), metrics)
+
+    return objective

@@ -1,0 +1,72 @@
+"""Completions of prompts as text: for the sample stage, for a look while training, and for the command line."""
+
+import hashlib
+from collections.abc import Sequence
+
+from picollm import params
+from picollm.data.encode import encode_prompts
+from picollm.generate import generate
+from picollm.model import Transformer
+from picollm.tokenizer import Tokenizer
+
+PREVIEW_TOKENS = 60
+
+
+def sample_seed(seed: int, key: str) -> int:
+    """The seed of one sample, from the run's seed and the sample's own name, stable over machines and versions."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:7], "big")
+
+
+def complete(
+    model: Transformer, tokenizer: Tokenizer, prompts: Sequence[str], seeds: Sequence[int], settings: params.Sample
+) -> list[dict]:
+    """One completion per prompt: {completion, ended, prompt_ids, completion_ids} each.
+
+    A prompt is cut from the left where prompt and `max_new_tokens` do not fit the model's context together.
+    """
+    context = model.config.max_position_embeddings
+    new_tokens = min(settings.max_new_tokens, context - 1)
+    encoded = encode_prompts(prompts, tokenizer, context - new_tokens)
+    completions = generate(
+        model,
+        encoded,
+        seeds,
+        new_tokens,
+        settings.temperature,
+        settings.top_p,
+        tokenizer.eos_id,
+        settings.batch_size,
+    )
+    return [
+        {
+            "completion": tokenizer.decode(completion.ids),
+            "ended": completion.ended,
+            "prompt_ids": prompt,
+            "completion_ids": completion.ids,
+        }
+        for prompt, completion in zip(encoded, completions, strict=True)
+    ]
+
+
+def sample_rows(
+    model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], settings: params.Sample, seed: int
+) -> list[dict]:
+    """Complete the first `settings.prompts` prompts of each split; rows are {id, split, prompt}."""
+    taken: dict[str, int] = {}
+    chosen = []
+    for row in rows:
+        taken[row["split"]] = taken.get(row["split"], 0) + 1
+        if taken[row["split"]] <= settings.prompts:
+            chosen.append(row)
+    seeds = [sample_seed(seed, row["id"]) for row in chosen]
+    completions = complete(model, tokenizer, [row["prompt"] for row in chosen], seeds, settings)
+    return [{**row, **completion} for row, completion in zip(chosen, completions, strict=True)]
+
+
+def preview(model: Transformer, tokenizer: Tokenizer, prompt: str) -> str:
+    """The greedy beginning of a completion, on one line, to watch training by."""
+    context = model.config.max_position_embeddings
+    new_tokens = min(PREVIEW_TOKENS, context - 1)
+    encoded = encode_prompts([prompt], tokenizer, context - new_tokens)
+    completion = generate(model, encoded, [0], new_tokens, 0.0, 1.0, tokenizer.eos_id, 1)[0]
+    return " ".join(tokenizer.decode(completion.ids).split())

@@ -1,0 +1,259 @@
+"""The embedded corpus for pretraining: small plain stories, specification stories and copying drills.
+
+A specification story shows a specification and then a story that repeats each of its values. Half of the
+specifications are invented here, out of names made of syllables and a wide vocabulary: their values hardly
+ever come twice, so that the only way to predict them is to copy them from the prompt.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from picollm.stories import everyday_frames as frames
+from picollm.stories import everyday_words as words
+from picollm.stories.spec import SLOTS, StorySpec, prompt_text, with_article, without_article
+
+DRILL_SHARE = 0.1  # of the documents that would otherwise be specification stories
+INVENTED_SHARE = 0.5  # of the specification stories; the others come from the caller's source
+DETAIL_SHARE = 0.5  # of the plain stories
+CLOSING_SHARE = 0.8  # of the plain stories
+ANIMAL_HERO_SHARE = 0.3  # of the plain stories
+LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables, not two
+MADE_UP_SHARE = 0.12  # of the adjectives in an invented specification
+
+_DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\{(a:)?(\w+)\}")
+
+
+def everyday_stories(
+    rng: random.Random,
+    count: int,
+    specification_share: float,
+    spec_source: Callable[[random.Random], StorySpec],
+) -> Iterator[str]:
+    """Yields `count` documents, one at a time and each drawn from the state in which `rng` is then.
+
+    A document is a specification story or (DRILL_SHARE) a drill with probability `specification_share` in
+    [0, 1], else a plain story. `spec_source` draws a specification from the parts that training may see.
+    """
+    for _ in range(count):
+        if rng.random() >= specification_share:
+            yield plain_story(rng)
+        elif rng.random() < DRILL_SHARE:
+            yield copying_drill(rng)
+        else:
+            invented = rng.random() < INVENTED_SHARE
+            yield specification_story(rng, invented_spec(rng) if invented else spec_source(rng))
+
+
+def plain_story(rng: random.Random) -> str:
+    """One paragraph of four to six sentences about a hero, a friend, a place and a thing."""
+    animal, item, place = rng.choice(words.ANIMALS), rng.choice(words.THINGS), rng.choice(words.PLACES)
+    values = {
+        "hero": made_up_name(rng),
+        "friend": made_up_name(rng),
+        "person": rng.choice(words.PEOPLE),
+        "animal": animal,
+        "food": rng.choice(words.FOODS),
+        "item": item,
+        "thing": f"{rng.choice((*words.LOOKS, *words.COLOURS))} {item}",
+        "place": place,
+        "spot": f"{rng.choice(words.AIRS)} {place}",
+        "beast": f"{rng.choice(words.TEMPERS)} {animal}",
+    }
+    if rng.random() < ANIMAL_HERO_SHARE:
+        values["hero"] = f"the {rng.choice(words.TEMPERS)} {rng.choice(words.ANIMALS)}"
+    positions = [frames.OPENINGS, *rng.choice(list(frames.ARCS.values()))]
+    if rng.random() < DETAIL_SHARE:
+        positions.insert(rng.randint(1, len(positions) - 1), frames.DETAILS)
+    if rng.random() < CLOSING_SHARE:
+        positions.append(frames.CLOSINGS)
+    return _tell(rng, positions, values)
+
+
+def specification_story(rng: random.Random, spec: StorySpec) -> str:
+    """The prompt of `spec`, asking for a story without horror, and a neutral story with all its values."""
+    values = {slot: getattr(spec, slot) for slot in SLOTS}
+    values["the_object"] = f"the {without_article(spec.object)}"
+    prompt = prompt_text(spec).replace("horror story", "story", 1)
+    return prompt + _tell(rng, rng.choice(frames.LAYOUTS), values)
+
+
+def copying_drill(rng: random.Random) -> str:
+    """A labelled list of three to five names or things, and a line that names them again."""
+    entry = rng.choice((made_up_name, _object, _setting, _adjective))
+    entries = [_compose(rng, entry) for _ in range(rng.randint(3, 5))]
+    values = {
+        "label": rng.choice(frames.DRILL_LABELS),
+        "list": ", ".join(entries),
+        "again": _enumerate(entries),
+        "backwards": _enumerate(entries[::-1]),
+        "first": entries[0],
+        "last": entries[-1],
+        "keeper": made_up_name(rng),
+    }
+    return _fill(rng, rng.choice(frames.DRILLS), values)
+
+
+def invented_spec(rng: random.Random) -> StorySpec:
+    """A specification whose values follow the grammar of the slots and are put together word by word."""
+    protagonist = companion = made_up_name(rng)
+    while companion == protagonist:
+        companion = made_up_name(rng)
+    return StorySpec(
+        title=_compose(rng, _title),
+        setting=_compose(rng, _setting),
+        protagonist=protagonist,
+        companion=companion,
+        object=_compose(rng, _object),
+        rule=_compose(rng, _rule),
+        twist=_compose(rng, _twist),
+    )
+
+
+def made_up_name(rng: random.Random) -> str:
+    """A first name of two or three syllables, such as Talmira or Brenok."""
+    return _made_up_word(rng).capitalize()
+
+
+def _made_up_word(rng: random.Random) -> str:
+    onset = rng.choice(words.ONSETS)
+    syllables = [onset + rng.choice(words.VOWELS if onset else "aeio"), rng.choice(words.MIDDLES)]
+    if rng.random() < LONG_WORD_SHARE:
+        syllables += [rng.choice("aeiou"), rng.choice("bdlmnrstv")]
+    return "".join([*syllables, rng.choice(words.ENDINGS)])
+
+
+def _adjective(rng: random.Random) -> str:
+    if rng.random() < MADE_UP_SHARE:
+        return _made_up_word(rng)
+    return rng.choice(rng.choice((words.LOOKS, words.TEMPERS, words.AIRS, words.MATERIALS, words.COLOURS)))
+
+
+def _noun(rng: random.Random) -> str:
+    return rng.choice(rng.choice((words.THINGS, words.THINGS, words.PEOPLE, words.ANIMALS, words.PLACES)))
+
+
+def _plural(noun: str) -> str:
+    if noun in words.IRREGULAR_PLURALS:
+        return words.IRREGULAR_PLURALS[noun]
+    if re.search(r"(?:s|x|z|ch|sh)$", noun):
+        return f"{noun}es"
+    return re.sub(r"(?<![aeiou])y$", "ie", noun) + "s"
+
+
+def _compose(rng: random.Random, compose: Callable[[random.Random], str]) -> str:
+    """A value without a doubled word, such as "a marble marble"."""
+    value = compose(rng)
+    while _DOUBLED.search(value):
+        value = compose(rng)
+    return value
+
+
+def _title(rng: random.Random) -> str:
+    name, adjective, noun, other = made_up_name(rng), _adjective(rng), _noun(rng), _noun(rng)
+    phrase = rng.choice(
+        (
+            f"The {adjective} {noun}",
+            f"{with_article(adjective)} {noun} for {name}",
+            f"The {noun} of {adjective} {_plural(other)}",
+            f"The {adjective} {noun} {other}",
+            f"The {noun} and the {adjective} {other}",
+            f"{adjective} {_plural(noun)} in the {other}",
+            f"The {other} of {name}",
+            f"{name}'s {adjective} {noun}",
+        )
+    )
+    small = {"of", "and", "the", "in", "for"}
+    first, *rest = phrase.split()
+    return " ".join([_upper_first(first), *(word if word in small else _upper_first(word) for word in rest)])
+
+
+def _setting(rng: random.Random) -> str:
+    place, adjective, noun = rng.choice(words.PLACES), _adjective(rng), _noun(rng)
+    phrase = rng.choice(
+        (
+            f"{adjective} {place}",
+            f"{rng.choice(words.AIRS)} {place} of {made_up_name(rng)}",
+            f"{adjective} {noun} {place}",
+            f"{rng.choice(words.AIRS)} {adjective} {place}",
+            f"{place} of {adjective} {_plural(noun)}",
+            f"{place} full of {_plural(noun)}",
+            f"{place} {rng.choice(words.PREPOSITIONS)} {with_article(adjective)} {rng.choice(words.PLACES)}",
+            f"{place} with {adjective} {_plural(noun)}",
+        )
+    )
+    return with_article(phrase)
+
+
+def _object(rng: random.Random) -> str:
+    thing, adjective = rng.choice(words.THINGS), _adjective(rng)
+    phrase = rng.choice(
+        (
+            f"{adjective} {thing}",
+            f"{adjective} {rng.choice(words.MATERIALS)} {thing}",
+            f"{rng.choice(words.COLOURS)} {adjective} {thing}",
+            f"{adjective} {_noun(rng)} {thing}",
+            f"{_made_up_word(rng)} {thing}",
+        )
+    )
+    return with_article(phrase)
+
+
+def _rule(rng: random.Random) -> str:
+    verb, thing = rng.choice(words.TRANSITIVE)[0], rng.choice(words.THINGS)
+    idle, noun, place = rng.choice(words.INTRANSITIVE), _noun(rng), rng.choice(words.PLACES)
+    tail, where = rng.choice(words.RULE_TAILS), rng.choice(words.PREPOSITIONS)
+    return rng.choice(
+        (
+            f"never {verb} the {thing} {tail}",
+            f"never {verb} the {_adjective(rng)} {thing} {tail}",
+            f"never {verb} {with_article(_adjective(rng))} {thing}",
+            f"never {verb} {_plural(thing)} {where} the {place}",
+            f"never {idle} {where} the {_adjective(rng)} {place}",
+            f"never {idle} {where} the {noun} {tail}",
+            f"never {idle} near {with_article(_adjective(rng))} {noun}",
+        )
+    )
+
+
+def _twist(rng: random.Random) -> str:
+    being = rng.choice((*words.PEOPLE, *words.ANIMALS))
+    _, past, participle = rng.choice(words.TRANSITIVE)
+    noun, other, tail = _noun(rng), rng.choice(words.THINGS), rng.choice(words.TWIST_TAILS)
+    person, place, adjective = rng.choice(words.PEOPLE), rng.choice(words.PLACES), _adjective(rng)
+    return rng.choice(
+        (
+            f"the {person} had {participle} the {adjective} {other}",
+            f"the {adjective} {other} had been {participle} {tail}",
+            f"nobody in the {place} had {participle} the {other}",
+            f"the {being} was the {person}'s {rng.choice(words.KIN)} {tail}",
+            f"{made_up_name(rng)} {past} the {other} in the {place}",
+            f"the {other} belonged to {with_article(adjective)} {person}",
+            f"every {noun} in the {place} was {adjective}",
+            f"the {person} and the {being} had {participle} the {other}",
+            f"the {place} was only {with_article(adjective)} {rng.choice(words.PLACES)}",
+        )
+    )
+
+
+def _tell(rng: random.Random, positions: list | tuple, values: Mapping[str, str]) -> str:
+    """One frame of each position, filled, in one paragraph."""
+    return " ".join(_upper_first(_fill(rng, rng.choice(position), values)) for position in positions)
+
+
+def _fill(rng: random.Random, frame: str, values: Mapping[str, str]) -> str:
+    def word(match: re.Match) -> str:
+        article, name = match.groups()
+        value = values[name] if name in values else rng.choice(words.WORDS[name])
+        return with_article(value) if article else value
+
+    return _PLACEHOLDER.sub(word, frame)
+
+
+def _enumerate(entries: list[str]) -> str:
+    return f"{', '.join(entries[:-1])} and {entries[-1]}"
+
+
+def _upper_first(word: str) -> str:
+    return word[0].upper() + word[1:]

@@ -1,0 +1,50 @@
+"""pretrain: tokens -> models/base/, or the user's own base checkpoint, measured on the same validation tokens"""
+
+import torch
+
+from picollm import entry, files, params, runtime
+from picollm.checkpoint import check_vocabulary, load_model, save_model
+from picollm.data.rows import DocumentRows
+from picollm.data.tokens import Tokens
+from picollm.datasets import base_checkpoint
+from picollm.model import ModelConfig, Transformer, initialise
+from picollm.objectives import language_modelling
+from picollm.sampling import preview
+from picollm.tokenizer import load_tokenizer
+from picollm.train import History, Run, fit
+
+
+def main():
+    p = params.load("seed", "precision", "model", "pretrain")
+    device = runtime.set_up()
+    tokenizer = load_tokenizer("data/tokenizer")
+    base = base_checkpoint("data/base")
+    if base is None:
+        model = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, **p.model.model_dump()))
+        initialise(model, torch.Generator().manual_seed(p.seed))
+    else:
+        model = load_model(base)
+        check_vocabulary(model.config, tokenizer, base)
+    context = model.config.max_position_embeddings
+    counts = files.read_json("data/tokens/counts.json")["validation"]
+    run = Run(
+        name="pretrain",
+        model=model.to(device),
+        objective=language_modelling,
+        train=DocumentRows(Tokens("data/tokens/train.npy"), context, tokenizer.pad_id),
+        validation=DocumentRows(Tokens("data/tokens/validation.npy"), context, tokenizer.pad_id),
+        settings=p.pretrain,
+        steps=p.pretrain.steps if base is None else 0,
+        seed=p.seed,
+        precision=p.precision,
+        tokens_per_byte=(counts["tokens"] - counts["documents"]) / counts["bytes"],
+    )
+    history = History()
+    for step in fit(run, history):
+        print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
+    save_model("models/base", model, tokenizer)
+    history.write(run, "plots/pretrain", "metrics/pretrain.json")
+
+
+if __name__ == "__main__":
+    entry.run(main)

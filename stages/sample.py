@@ -1,0 +1,21 @@
+"""sample MODEL: one model's completions of the test and unseen specifications -> data/samples/MODEL.jsonl"""
+
+import sys
+
+from picollm import entry, files, params, runtime
+from picollm.checkpoint import load_model_and_tokenizer
+from picollm.sampling import sample_rows
+
+
+def main():
+    name = sys.argv[1]
+    p = params.load("seed", "sample")
+    device = runtime.set_up()
+    model, tokenizer = load_model_and_tokenizer(f"models/{name}")
+    prompts = [row for _, row in files.read_jsonl("data/sft/prompts.jsonl")]
+    samples = sample_rows(model.to(device), tokenizer, prompts, p.sample, p.seed)
+    files.write_jsonl(f"data/samples/{name}.jsonl", samples)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,30 @@
+"""tokenize: corpus -> data/tokenizer/, data/tokens/{train,validation}.npy"""
+
+from picollm import entry, files, params
+from picollm.data.tokens import read_corpus, write_tokens
+from picollm.datasets import base_checkpoint
+from picollm.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
+
+BATCH_ROWS = 1000
+
+
+def main():
+    p = params.load("tokenizer", "vocabulary")
+    base = base_checkpoint("data/base")
+    if base is not None:
+        tokenizer = load_tokenizer(base)
+    elif p.tokenizer == "gpt2":
+        tokenizer = gpt2_tokenizer()
+    else:
+        texts = (text for batch in read_corpus("data/corpus/train.parquet", BATCH_ROWS) for text in batch)
+        tokenizer = train_bpe(texts, p.vocabulary)
+    tokenizer.save("data/tokenizer")
+    counts = {}
+    for split in ("train", "validation"):
+        batches = read_corpus(f"data/corpus/{split}.parquet", BATCH_ROWS)
+        counts[split] = write_tokens(batches, tokenizer, f"data/tokens/{split}.npy")
+    files.write_json("data/tokens/counts.json", counts)
+
+
+if __name__ == "__main__":
+    entry.run(main)

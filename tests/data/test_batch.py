@@ -1,0 +1,50 @@
+import numpy as np
+import torch
+
+from picollm.data.batch import collate, micro_batches, step_rows
+
+
+def test_collate_pads_on_the_right_and_masks_prompt_and_padding():
+    batch = collate([np.array([5, 6, 7, 8]), np.array([5, 9])], [2, 1], pad_id=0)
+    assert batch.input_ids.tolist() == [[5, 6, 7, 8], [5, 9, 0, 0]]
+    assert batch.loss_mask.tolist() == [[False, False, True, True], [False, True, False, False]]
+    assert batch.reference_logps is None
+
+
+def test_the_first_token_is_never_a_target():
+    assert collate([np.array([5, 6])], [0], pad_id=0).loss_mask.tolist() == [[False, True]]
+
+
+def test_padding_is_masked_even_where_the_pad_token_is_the_end_of_text():
+    batch = collate([np.array([0, 4, 0]), np.array([0, 4, 4, 4, 0])], [1, 1], pad_id=0)
+    assert batch.loss_mask.sum(dim=1).tolist() == [2, 4]
+
+
+def test_every_epoch_reads_every_row_once_also_across_steps():
+    order = np.concatenate([step_rows(10, 4, seed=7, step=step) for step in range(5)])
+    assert sorted(order[:10]) == list(range(10))
+    assert sorted(order[10:20]) == list(range(10))
+    assert order[:10].tolist() != order[10:].tolist()
+
+
+def test_a_steps_rows_depend_on_seed_and_step_alone():
+    expected = step_rows(10, 4, seed=7, step=3).tolist()
+    step_rows(10, 4, seed=8, step=0)
+    assert step_rows(10, 4, seed=7, step=3).tolist() == expected
+    assert step_rows(10, 4, seed=8, step=3).tolist() != expected
+
+
+def test_a_batch_larger_than_the_data_reads_on_into_the_next_epoch():
+    rows = step_rows(3, 8, seed=0, step=0)
+    assert sorted(rows[:3]) == sorted(rows[3:6]) == [0, 1, 2]
+
+
+def test_micro_batches_hold_each_row_once_with_like_lengths_together():
+    lengths = np.array([3, 9, 4, 8, 1])
+    groups = micro_batches(np.array([4, 0, 1, 2, 3]), lengths, 2)
+    assert [lengths[group].tolist() for group in groups] == [[9, 8], [4, 3], [1]]
+
+
+def test_a_batch_moves_whole():
+    batch = collate([np.array([1, 2])], [1], 0, reference_logps=[-1.5]).to(torch.device("cpu"))
+    assert batch.reference_logps.tolist() == [-1.5]

@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+
+from picollm.model import KeyValueCache, ModelConfig, Transformer, initialise, rotate
+
+SHAPE = {
+    "vocab_size": 61,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32,
+    "rope_theta": 10000.0,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+}
+
+
+def make(**changes) -> Transformer:
+    model = Transformer(ModelConfig(**{**SHAPE, **changes}))
+    initialise(model, torch.Generator().manual_seed(3))
+    return model
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@pytest.mark.parametrize("tied", [True, False])
+def test_logits_equal_those_of_transformers_llama(heads, tied):
+    transformers = pytest.importorskip("transformers")
+    model = make(num_key_value_heads=heads, tie_word_embeddings=tied)
+    theirs = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(**{**SHAPE, "num_key_value_heads": heads, "tie_word_embeddings": tied})
+    )
+    theirs.load_state_dict(model.state_dict())
+    ids = torch.randint(0, 61, (3, 20), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(model(ids), theirs(ids).logits, atol=1e-5)
+
+
+def test_rotation_turns_each_half_pair_by_its_angle():
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 1, 4)
+    angles = torch.tensor([math.pi / 2, math.pi])
+    # Pairs are (1, 3) and (2, 4): a quarter turn makes (1, 3) into (-3, 1), a half turn (2, 4) into (-2, -4).
+    turned = rotate(x, angles.cos(), angles.sin()).flatten()
+    assert torch.allclose(turned, torch.tensor([-3.0, -2.0, 1.0, -4.0]), atol=1e-6)
+
+
+def test_padding_on_the_right_changes_no_earlier_logits():
+    model, generator = make(), torch.Generator().manual_seed(2)
+    ids = torch.randint(1, 61, (2, 9), generator=generator)
+    padded = torch.cat([ids, torch.zeros(2, 5, dtype=torch.int64)], dim=1)
+    with torch.no_grad():
+        assert torch.allclose(model(ids), model(padded)[:, :9], atol=1e-6)
+
+
+def test_a_later_token_never_changes_an_earlier_logit():
+    model = make()
+    ids = torch.arange(10).view(1, 10)
+    changed = ids.clone()
+    changed[0, 7] = 33
+    with torch.no_grad():
+        before, after = model(ids), model(changed)
+    assert torch.equal(before[:, :7], after[:, :7])
+    assert not torch.allclose(before[:, 7], after[:, 7])
+
+
+def test_the_cache_gives_the_logits_of_a_full_pass_for_rows_of_unequal_length():
+    model = make()
+    full = torch.randint(1, 61, (2, 10), generator=torch.Generator().manual_seed(4))
+    lengths = torch.tensor([4, 7])  # row 0 knows 4 tokens, row 1 knows 7; both then read on one by one
+    cache = KeyValueCache(model.config, 2, 12, full.new_zeros(1, dtype=torch.float32))
+    with torch.no_grad():
+        expected = model.hidden(full)
+        first = model.hidden_cached(full[:, :7], torch.arange(7).expand(2, 7), cache, 7)
+        assert torch.allclose(first[0, :4], expected[0, :4], atol=1e-5)
+        for step in range(3):
+            positions = (lengths + step)[:, None]
+            tokens = full.gather(1, positions)
+            hidden = model.hidden_cached(tokens, positions, cache, int(positions.max()) + 1)
+            for row in range(2):
+                assert torch.allclose(hidden[row, 0], expected[row, positions[row, 0]], atol=1e-5)
+
+
+def test_an_impossible_shape_is_put_into_words():
+    assert ModelConfig(**SHAPE).problem() is None
+    assert "multiple of num_attention_heads" in ModelConfig(**{**SHAPE, "hidden_size": 25}).problem()
+    assert "num_key_value_heads 3" in ModelConfig(**{**SHAPE, "num_key_value_heads": 3}).problem()
+    assert "even" in ModelConfig(**{**SHAPE, "hidden_size": 12}).problem()
+
+
+def test_initialisation_depends_on_the_generator_alone_and_scales_the_residual_projections():
+    model, same = make(hidden_size=64, vocab_size=500), make(hidden_size=64, vocab_size=500)
+    for (name, a), (_, b) in zip(model.named_parameters(), same.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+    block = model.model.layers[0]
+    assert block.self_attn.q_proj.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    # Three layers add six residual terms: 0.02 / sqrt(6).
+    assert block.self_attn.o_proj.weight.std().item() == pytest.approx(0.02 / math.sqrt(6), rel=0.1)
+    assert torch.equal(model.model.norm.weight, torch.ones(64))
