@@ -1,1 +1,0 @@
-"""A laboratory for post-training small language models, run by DVC."""

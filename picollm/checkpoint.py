@@ -50,6 +50,12 @@ class LlamaConfig(BaseModel):
     quantization_config: None = None
 
 
+def base_checkpoint(folder: str | Path) -> Path | None:
+    """The user's base checkpoint that make_datasets put into `folder`, if any."""
+    model = Path(folder) / "model"
+    return model if model.is_dir() else None
+
+
 def read_config(folder: Path) -> ModelConfig:
     """The shape that a model directory's config.json gives. Raises CheckpointError for a model that is not this Llama."""
     path = folder / CONFIG

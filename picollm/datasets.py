@@ -4,15 +4,16 @@ Every set draws from random streams of its own, named after it, so that a change
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from picollm import files, params, providers
 from picollm.checkpoint import load_model_and_tokenizer
-from picollm.data import pairs
+from picollm.data.pairs import ceiling, flipped_share, label_pair
 from picollm.data.records import PreferenceRecord, SFTRecord, parse_preference_row, parse_sft_row
-from picollm.errors import DataError, ParamsError
+from picollm.errors import ParamsError
 from picollm.stories.compose import Parts, compose, specifications
 from picollm.stories.dread import dread
 from picollm.stories.everyday import everyday_stories
@@ -20,8 +21,10 @@ from picollm.stories.spec import StorySpec, prompt_text
 from picollm.stories.templates import shade_plan, write_story
 
 RAW = Path("data/raw")
-TEMPLATE_SPLITS = ("train", "validation", "test", "unseen")
-CHECKPOINT_FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors", "*.safetensors.index.json")  # fmt: skip
+OWN_SPLITS = ("train", "validation", "test")
+HORROR_TONES = ("eerie", "dark")
+CHECKPOINT_PATTERNS = ("config.json", "generation_config.json", "tokenizer*.json", "*.safetensors", "*.index.json")
+VALIDATION_SHARE = 0.02  # of the user's own stories, which come without a split
 
 
 class Specifications:
@@ -48,14 +51,181 @@ class Specifications:
         return Random(f"{self.seed} {purpose}")
 
 
-def corpus_texts(settings: params.Corpus, specs: Specifications, split: str) -> Iterator[str]:
-    """The pretraining texts of one split, `documents` or `validation_documents` of them."""
+def make_base(init_from: str | None, folder: Path) -> None:
+    """Check the user's base checkpoint and copy it to `folder`/model; without one the folder says so.
+
+    A copy, because the stages that read it then depend on its content and not on the rest of data/raw/. Raises
+    ParamsError for a path outside data/raw/ and CheckpointError or TokenizerError for a directory that cannot be used.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    if init_from is not None:
+        source = Path(init_from)
+        if RAW.resolve() not in source.resolve().parents:
+            raise ParamsError(
+                f"pretrain.init_from: {init_from}: expected a directory in {RAW}/, where DVC sees its content; copy it there"
+            )
+        load_model_and_tokenizer(source)
+        (folder / "model").mkdir(parents=True)
+        for pattern in CHECKPOINT_PATTERNS:
+            for path in sorted(source.glob(pattern)):
+                shutil.copyfile(path, folder / "model" / path.name)
+    files.write_json(folder / "init_from.json", {"init_from": init_from})
+
+
+def corpus_texts(settings: params.Corpus, specs: Specifications, split: str) -> Iterator[tuple[str, str]]:
+    """(source, text) of one split of the pretraining corpus."""
+    weights = settings.weights.model_dump() if settings.source == "mix" else {settings.source: 1.0}
+    openers: dict[str, Callable[[], Iterator[str]]] = {
+        "everyday": partial(_everyday, settings, specs, split),
+        "tinystories": partial(
+            providers.load_tinystories, settings.tinystories.path, settings.tinystories.revision, split
+        ),
+        "files": partial(_own_stories, settings.files, split),
+    }
     count = settings.documents if split == "train" else settings.validation_documents
-    names = [settings.source] if settings.source != "mix" else list(params.Weights.model_fields)
-    weights = {name: 1.0 if settings.source != "mix" else getattr(settings.weights, name) for name in names}
-    return providers.mix(
-        {name: _corpus_source(name, settings, specs, split) for name in names if weights[name] > 0},
-        {name: weight for name, weight in weights.items() if weight > 0},
-        count,
-        specs.rng(f"corpus {split} mix"),
+    sources = {name: openers[name] for name, weight in weights.items() if weight > 0}
+    return providers.mix(sources, weights, count, specs.rng(f"corpus {split} mix"))
+
+
+def _everyday(settings: params.Corpus, specs: Specifications, split: str) -> Iterator[str]:
+    count = settings.documents if split == "train" else settings.validation_documents
+    return everyday_stories(
+        specs.rng(f"corpus {split} everyday"), count, settings.specification_share, specs.for_corpus
     )
+
+
+def _own_stories(pattern: str, split: str) -> Iterator[str]:
+    for text in providers.read_text_stories(RAW, pattern):
+        if providers.is_held_out(text, VALIDATION_SHARE) == (split == "validation"):
+            yield text
+
+
+def make_sft(settings: params.SftData, specs: Specifications) -> dict[str, list[SFTRecord]]:
+    """SFT rows by split, from the templates or from the user's files."""
+    if settings.source == "jsonl":
+        return providers.read_own_rows(settings.files, parse_sft_row, OWN_SPLITS)
+    tones = settings.mix.model_dump()
+    counts = {
+        "train": settings.rows,
+        "validation": settings.validation_rows,
+        "test": settings.test_rows,
+        "unseen": settings.test_rows,
+    }
+    rows = {}
+    for split, count in counts.items():
+        rng = specs.rng(f"sft {split} stories")
+        rows[split] = [
+            SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story)
+            for number, spec in enumerate(specs.draw("sft", split, count))
+            for story in [tell(spec, rng.choices(list(tones), list(tones.values()))[0], rng)]
+        ]
+    return rows
+
+
+def make_monitor(settings: params.SftData, specs: Specifications) -> list[PreferenceRecord]:
+    """The few pairs of SFT's monitor curve: wholesome against horror, labelled by the rule without chance."""
+    if settings.source == "jsonl":
+        parse = partial(parse_preference_row, score=dread)
+        return providers.read_own_rows(settings.monitor, parse, ("validation",))["validation"][: settings.monitor_pairs]
+    rng = specs.rng("monitor stories")
+    pairs = []
+    for number, spec in enumerate(specs.draw("monitor", "validation", settings.monitor_pairs)):
+        stories = [tell(spec, "wholesome", rng), tell(spec, rng.choice(HORROR_TONES), rng)]
+        (low, rejected), (high, chosen) = sorted((dread(story), story) for story in stories)
+        prompt = prompt_text(spec)
+        pairs.append(
+            PreferenceRecord(f"monitor-{number}", prompt, prompt, chosen, rejected, high, low, 1.0, "contrast")
+        )
+    return pairs
+
+
+def make_preferences(settings: params.Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
+    """Preference pairs by split, from the templates or from the user's files."""
+    if settings.source == "jsonl":
+        return providers.read_own_rows(settings.files, partial(parse_preference_row, score=dread), OWN_SPLITS)
+    counts = {
+        "train": settings.rows,
+        "validation": settings.validation_rows,
+        "test": settings.test_rows,
+        "unseen": settings.test_rows,
+    }
+    rows = {}
+    for split, count in counts.items():
+        story_rng, label_rng = specs.rng(f"preferences {split} stories"), specs.rng(f"preferences {split} labels")
+        rows[split] = []
+        for number, spec in enumerate(specs.draw("preferences", split, count)):
+            stratum = "contrast" if story_rng.random() < settings.contrast else "degree"
+            tones = ["wholesome", story_rng.choice(HORROR_TONES)] if stratum == "contrast" else list(HORROR_TONES)
+            story_rng.shuffle(tones)
+            stories = tuple(tell(spec, tone, story_rng) for tone in tones)
+            scores = tuple(dread(story) for story in stories)
+            rows[split].append(
+                label_pair(
+                    f"pair-{split}-{number}",
+                    prompt_text(spec),
+                    stories,
+                    scores,
+                    settings.temperature,
+                    stratum,
+                    label_rng,
+                )
+            )
+    return rows
+
+
+def tell(spec: StorySpec, tone: str, rng: Random) -> str:
+    """A story of the templates for a specification, in a tone."""
+    return write_story(spec, shade_plan(tone, rng), rng)
+
+
+def prompts(sft: dict[str, list[SFTRecord]]) -> list[dict]:
+    """What the sample stage completes: {id, split, prompt} of the test rows and, where there are any, the unseen ones."""
+    return [
+        {"id": record.id, "split": split, "prompt": record.prompt}
+        for split in ("test", "unseen")
+        for record in sft.get(split, [])
+    ]
+
+
+def describe_sft(rows: dict[str, list[SFTRecord]]) -> dict[str, float]:
+    """Counts, lengths in words, mean dread, and prompts that occur in more than one split."""
+    numbers: dict[str, float] = {}
+    for split, records in rows.items():
+        words = [len(record.response.split()) for record in records]
+        numbers |= {
+            f"sft.{split}.rows": len(records),
+            f"sft.{split}.duplicates": len(records) - len({(r.prompt, r.response) for r in records}),
+            f"sft.{split}.words": sum(words) / len(words),
+            f"sft.{split}.words_max": max(words),
+            f"sft.{split}.dread": sum(dread(record.response) for record in records) / len(records),
+        }
+    return numbers | {"sft.shared_prompts": _shared_prompts(rows)}
+
+
+def describe_preferences(rows: dict[str, list[PreferenceRecord]]) -> dict[str, float]:
+    """Counts, lengths in words, and, where the rule drew the labels, ceilings per stratum and the share of flipped ones."""
+    numbers: dict[str, float] = {}
+    for split, records in rows.items():
+        key = f"preferences.{split}"
+        numbers |= {
+            f"{key}.rows": len(records),
+            f"{key}.duplicates": len(records) - len({(r.prompt, r.chosen, r.rejected) for r in records}),
+            f"{key}.chosen_words": sum(len(record.chosen.split()) for record in records) / len(records),
+            f"{key}.rejected_words": sum(len(record.rejected.split()) for record in records) / len(records),
+        }
+        strata = {record.stratum: [r for r in records if r.stratum == record.stratum] for record in records}
+        for prefix, members in [("", records), *((f"{name}.", strata[name]) for name in sorted(strata))]:
+            if all(record.p_chosen is not None for record in members):
+                numbers[f"{key}.{prefix}ceiling"] = ceiling(members)
+                numbers[f"{key}.{prefix}flipped"] = flipped_share(members)
+    return numbers | {"preferences.shared_prompts": _shared_prompts(rows)}
+
+
+def _shared_prompts(rows: dict[str, Sequence]) -> int:
+    """Prompts that occur in more than one split: 0 for the templates, for a user's files whatever they hold."""
+    owners: dict[str, set[str]] = {}
+    for split, records in rows.items():
+        for record in records:
+            owners.setdefault(record.prompt, set()).add(split)
+    return sum(len(splits) > 1 for splits in owners.values())

@@ -36,9 +36,7 @@ class Scorer:
 
     def responses(self, model: Transformer, records: Sequence[SFTRecord]) -> dict[str, float]:
         """`sft_loss` in nats per response token, end-of-text included, and `bits_per_byte` of the responses."""
-        rows = ResponseRows(
-            *encode_sft(records, self.tokenizer, self.context, self.truncate), self.tokenizer.pad_id
-        )
+        rows = ResponseRows(*encode_sft(records, self.tokenizer, self.context, self.truncate), self.tokenizer.pad_id)
         nats = -float(row_logps(model, rows, self.batch_size, self.precision).sum(dtype=np.float64))
         return {
             "sft_loss": nats / response_tokens(rows),
@@ -47,9 +45,7 @@ class Scorer:
 
     def pairs(self, model: Transformer, records: Sequence[PreferenceRecord]) -> np.ndarray:
         """Summed log-probs of every pair [pairs, 2]: chosen, rejected."""
-        rows = PairRows(
-            *encode_pairs(records, self.tokenizer, self.context, self.truncate), self.tokenizer.pad_id
-        )
+        rows = PairRows(*encode_pairs(records, self.tokenizer, self.context, self.truncate), self.tokenizer.pad_id)
         return pair_logps(model, rows, self.batch_size, self.precision)
 
     def samples(self, model: Transformer, samples: Sequence[dict]) -> np.ndarray:

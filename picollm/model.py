@@ -35,9 +35,7 @@ class ModelConfig:
     def problem(self) -> str | None:
         """What makes this shape impossible, in words, or None."""
         if self.hidden_size % self.num_attention_heads:
-            return (
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
-            )
+            return f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
         if self.num_attention_heads % self.num_key_value_heads:
             return (
                 f"num_attention_heads {self.num_attention_heads} is not a multiple of "

@@ -83,6 +83,7 @@ class SftData(Section):
     section: ClassVar[str] = "sft"
     source: Literal["templates", "jsonl"]
     files: Annotated[str, Field(min_length=1)]
+    monitor: Annotated[str, Field(min_length=1)]
     mix: Mix
     rows: Count
     validation_rows: Count

@@ -73,9 +73,7 @@ class _TokenizersBackend:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        return [
-            encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        ]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=False)
@@ -141,9 +139,7 @@ def train_bpe(texts: Iterator[str], vocab_size: int) -> Tokenizer:
     tokens.
     """
     if vocab_size < 257:
-        raise TokenizerError(
-            f"vocabulary {vocab_size}: expected at least 257 (256 bytes and one special token)"
-        )
+        raise TokenizerError(f"vocabulary {vocab_size}: expected at least 257 (256 bytes and one special token)")
     tokenizer = _byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -185,9 +181,7 @@ def from_encoding(encoding: tiktoken.Encoding) -> Tokenizer:
     spelled = {token: "".join(CHARACTER_OF[byte] for byte in token) for token in ranks}
     merges = [
         (spelled[left], spelled[right])
-        for left, right in (
-            _last_merge(token, ranks) for token in sorted(ranks, key=ranks.get) if len(token) > 1
-        )
+        for left, right in (_last_merge(token, ranks) for token in sorted(ranks, key=ranks.get) if len(token) > 1)
     ]
     vocab = {spelled[token]: rank for token, rank in ranks.items()} | {END_OF_TEXT: encoding.eot_token}
     tokenizer = _byte_level(models.BPE(vocab=vocab, merges=merges))
@@ -199,9 +193,7 @@ def _last_merge(token: bytes, ranks: dict[bytes, int]) -> list[bytes]:
     """The two tokens that make `token`: merge its bytes, lowest rank first, until its own is left."""
     parts = [token[i : i + 1] for i in range(len(token))]
     while len(parts) > 2:
-        rank, place = min(
-            (ranks.get(left + right, ranks[token]), i) for i, (left, right) in enumerate(pairwise(parts))
-        )
+        rank, place = min((ranks.get(left + right, ranks[token]), i) for i, (left, right) in enumerate(pairwise(parts)))
         if rank >= ranks[token]:
             raise TokenizerError(f"token {token!r} is not the merge of two tokens of lower rank")
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
@@ -260,9 +252,7 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise TokenizerError(
-            f"text with a lone surrogate at character {error.start} has no UTF-8 form"
-        ) from None
+        raise TokenizerError(f"text with a lone surrogate at character {error.start} has no UTF-8 form") from None
 
 
 def _ranks(tokenizer: tokenizers.Tokenizer) -> dict[bytes, int] | None:
@@ -336,9 +326,7 @@ def _parse(definition: str, source: str | Path) -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def _special_token(
-    role: str, tokenizer: tokenizers.Tokenizer, config: dict, model_config: dict, path: Path
-) -> str:
+def _special_token(role: str, tokenizer: tokenizers.Tokenizer, config: dict, model_config: dict, path: Path) -> str:
     """The bos or eos token: named in tokenizer_config.json, or an id in config.json, or the only special."""
     key = f"{role}_token_id"
     where = path.with_name(MODEL_CONFIG_FILE)
@@ -359,8 +347,7 @@ def _special_token(
     names = [tokenizer.id_to_token(i) for i in ids] or special
     if len(names) != 1:
         raise TokenizerError(
-            f"{path.parent}: no {role} token; expected {role}_token in {CONFIG_FILE} "
-            f"or {key} in {MODEL_CONFIG_FILE}"
+            f"{path.parent}: no {role} token; expected {role}_token in {CONFIG_FILE} or {key} in {MODEL_CONFIG_FILE}"
         )
     return names[0]
 

@@ -34,7 +34,6 @@ class History:
     steps: int = 0
     tokens: int = 0
 
-
     def write(self, run: "Run", plots: str, metrics: str) -> None:
         """train.csv and val.csv in `plots`, and the numbers of `metrics`; none of them holds a time."""
         columns = list(self.validation[0])

@@ -3,10 +3,9 @@
 import torch
 
 from picollm import entry, files, params, runtime
-from picollm.checkpoint import check_vocabulary, load_model, save_model
+from picollm.checkpoint import base_checkpoint, check_vocabulary, load_model, save_model
 from picollm.data.rows import DocumentRows
 from picollm.data.tokens import Tokens
-from picollm.datasets import base_checkpoint
 from picollm.model import ModelConfig, Transformer, initialise
 from picollm.objectives import language_modelling
 from picollm.sampling import preview
@@ -26,7 +25,7 @@ def main():
         model = load_model(base)
         check_vocabulary(model.config, tokenizer, base)
     context = model.config.max_position_embeddings
-    counts = files.read_json("data/tokens/counts.json")["validation"]
+    counts = files.read_json("metrics/tokens.json")
     run = Run(
         name="pretrain",
         model=model.to(device),
@@ -37,7 +36,8 @@ def main():
         steps=p.pretrain.steps if base is None else 0,
         seed=p.seed,
         precision=p.precision,
-        tokens_per_byte=(counts["tokens"] - counts["documents"]) / counts["bytes"],
+        tokens_per_byte=(counts["validation.tokens"] - counts["validation.documents"])
+        / counts["validation.utf8_bytes"],
     )
     history = History()
     for step in fit(run, history):

@@ -1,8 +1,10 @@
 """tokenize: corpus -> data/tokenizer/, data/tokens/{train,validation}.npy"""
 
+from dataclasses import asdict
+
 from picollm import entry, files, params
+from picollm.checkpoint import base_checkpoint
 from picollm.data.tokens import read_corpus, write_tokens
-from picollm.datasets import base_checkpoint
 from picollm.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
 
 BATCH_ROWS = 1000
@@ -19,11 +21,13 @@ def main():
         texts = (text for batch in read_corpus("data/corpus/train.parquet", BATCH_ROWS) for text in batch)
         tokenizer = train_bpe(texts, p.vocabulary)
     tokenizer.save("data/tokenizer")
-    counts = {}
+    numbers = {"vocabulary": tokenizer.vocab_size}
     for split in ("train", "validation"):
         batches = read_corpus(f"data/corpus/{split}.parquet", BATCH_ROWS)
-        counts[split] = write_tokens(batches, tokenizer, f"data/tokens/{split}.npy")
-    files.write_json("data/tokens/counts.json", counts)
+        counts = write_tokens(batches, tokenizer, f"data/tokens/{split}.npy")
+        numbers |= {f"{split}.{name}": value for name, value in asdict(counts).items()}
+        numbers[f"{split}.tokens_per_document"] = counts.tokens / counts.documents
+    files.write_json("metrics/tokens.json", numbers)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,7 @@ ANY_TEXT = st.text(st.characters(codec="utf-8"))
 # Pieces of the training corpus and runs of blanks and letters reach the merges that random characters miss.
 LIKELY_TEXT = st.lists(
     st.one_of(
-        st.sampled_from(
-            ["a", "aa", "b", "ab", "é", "e\u0301", "👻", "'", "'s", "12", "!", "Once", "lantern", "森の"]
-        ),
+        st.sampled_from(["a", "aa", "b", "ab", "é", "e\u0301", "👻", "'", "'s", "12", "!", "Once", "lantern", "森の"]),
         st.text(st.sampled_from(" \n\r\t\xa0\u2003\u3000\x85\x1c"), max_size=6),
         ANY_TEXT,
     )
@@ -135,10 +133,7 @@ def test_every_code_point_falls_into_the_same_piece_as_in_tokenizers(tmp_path):
     whole = [range(0x3400), range(0xA000, 0xAC00), range(0xD7A4, 0xD800), range(0xF900, 0x20000)]
     sampled = [range(0x3400, 0xA000, 10), range(0xAC00, 0xD7A4, 10), range(0x20000, 0x110000, 499)]
     points = [*chain.from_iterable(whole + sampled)]
-    texts = [
-        "".join(f"a{chr(p)}1{chr(p)}!{chr(p)}" for p in points[i : i + 512])
-        for i in range(0, len(points), 512)
-    ]
+    texts = ["".join(f"a{chr(p)}1{chr(p)}!{chr(p)}" for p in points[i : i + 512]) for i in range(0, len(points), 512)]
     expected = reference_of(tmp_path).encode_batch_fast(texts, add_special_tokens=False)
     assert tokenizer.encode_batch(texts) == [encoding.ids for encoding in expected]
 
@@ -208,9 +203,7 @@ def test_other_byte_level_forms_keep_the_ids_of_tokenizers(tmp_path, folder, cha
 
 def test_trained_vocabulary_has_end_of_text_first_then_bytes_then_merges(bpe, folder):
     assert (bpe.vocab_size, bpe.bos_id, bpe.eos_id, bpe.pad_id) == (400, 0, 0, 0)
-    by_id = {
-        i: token for token, i in json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"].items()
-    }
+    by_id = {i: token for token, i in json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"].items()}
     assert by_id[0] == "<|endoftext|>"
     assert {len(by_id[i]) for i in range(1, 257)} == {1}
     assert all(len(by_id[i]) > 1 for i in range(257, 400))
@@ -302,9 +295,7 @@ def test_tiktoken_encoding_becomes_a_tokenizer_json_with_its_ids(bpe, tmp_path):
 
 def test_ranks_that_no_merges_give_are_refused():
     ranks = {bytes([byte]): byte for byte in range(256)} | {b"abc": 256}
-    encoding = tiktoken.Encoding(
-        "x", pat_str=".", mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 257}
-    )
+    encoding = tiktoken.Encoding("x", pat_str=".", mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 257})
     with pytest.raises(TokenizerError, match="b'abc'"):
         from_encoding(encoding)
 

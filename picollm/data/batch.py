@@ -28,9 +28,7 @@ class Batch:
         )
 
 
-def collate(
-    sequences: Sequence[np.ndarray], prompt_lengths: Sequence[int], pad_id: int, reference_logps=None
-) -> Batch:
+def collate(sequences: Sequence[np.ndarray], prompt_lengths: Sequence[int], pad_id: int, reference_logps=None) -> Batch:
     """Stack id arrays into one Batch; the first `prompt_lengths[b]` tokens of row b (at least one) bear no loss."""
     lengths = np.array([len(sequence) for sequence in sequences])
     positions = np.arange(lengths.max())

@@ -50,9 +50,7 @@ class ResponseRows:
         self.lengths = np.array([len(sequence) for sequence in self.sequences])
 
     def batch(self, rows: np.ndarray) -> Batch:
-        return collate(
-            [self.sequences[row] for row in rows], [self.prompt_lengths[row] for row in rows], self.pad_id
-        )
+        return collate([self.sequences[row] for row in rows], [self.prompt_lengths[row] for row in rows], self.pad_id)
 
 
 @dataclass

@@ -115,9 +115,7 @@ def _npy_stream(path: Path, dtype: type[np.integer]) -> Iterator[Callable[[np.nd
 
     def write_header() -> None:
         descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": descr, "fortran_order": False, "shape": (count,)}
-        )
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": (count,)})
 
     def append(values: np.ndarray) -> None:
         nonlocal count

@@ -234,9 +234,7 @@ IRREGULAR_PLURALS = {
 }
 # Syllables of the made-up words; an empty onset makes a word that begins with a vowel.
 ONSETS = (
-    *_listed(
-        "b br c ch cl d dr f fl fr g gl gr h j k kr l m n p pl pr qu r s sh sk sl st sw t th tr v w y z"
-    ),
+    *_listed("b br c ch cl d dr f fl fr g gl gr h j k kr l m n p pl pr qu r s sh sk sl st sw t th tr v w y z"),
     "",
 )
 VOWELS = _listed("a e i o u ai ea")

@@ -62,9 +62,7 @@ def test_vocabularies_from_65536_take_four_bytes(tmp_path, size, dtype):
 
 @pytest.mark.parametrize("batches", [[["ab", ""]], [["ab"], [" \n"]], [], [[]]])
 def test_empty_documents_and_corpora_leave_nothing(tmp_path, batches):
-    with pytest.raises(
-        DataError, match=r"t\.npy: (document 2 of the corpus has no text|the corpus has no documents)"
-    ):
+    with pytest.raises(DataError, match=r"t\.npy: (document 2 of the corpus has no text|the corpus has no documents)"):
         write_tokens(iter(batches), BYTES, tmp_path / "t.npy")
     assert list(tmp_path.iterdir()) == []
 

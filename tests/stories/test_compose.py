@@ -19,9 +19,7 @@ def listed(text):
     return tuple(text.split())
 
 
-PINNED_THINGS = listed(
-    "locket mirror bucket suitcase scarf wristwatch ledger spoon plate goblet briefcase vase"
-)
+PINNED_THINGS = listed("locket mirror bucket suitcase scarf wristwatch ledger spoon plate goblet briefcase vase")
 FUNCTION_WORDS = listed(
     "a after ago all an and at before by during for from had in it left of on one that the to was when "
     "while with without"

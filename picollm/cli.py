@@ -1,0 +1,49 @@
+"""The command line: python -m picollm write. Imports what is heavy only where it is used, so that --help is quick."""
+
+import argparse
+import dataclasses
+import random
+
+from picollm.stories.spec import SLOTS
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m picollm", description=__doc__.split(":")[0])
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    write = commands.add_parser(
+        "write",
+        help="a specification and a model's story for it",
+        description="Compose a specification at random, with the slots given here fixed, and write the story.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    write.add_argument("--model", default="models/dpo", metavar="DIR", help="a model directory")
+    write.add_argument("--seed", type=int, metavar="N", help="the same number gives the same story", default=None)
+    for slot in SLOTS:
+        write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
+    write.epilog = f"Slots: {', '.join('--' + slot for slot in SLOTS)}, each with its text."
+    write.set_defaults(run=write_story)
+    return top
+
+
+def write_story(options: argparse.Namespace) -> None:
+    """Print a specification and the story that a model writes for it."""
+    from picollm import params, runtime
+    from picollm.checkpoint import load_model_and_tokenizer
+    from picollm.sampling import complete
+    from picollm.stories.compose import Parts, compose
+    from picollm.stories.spec import prompt_text
+
+    seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
+    settings = params.load("sample").sample
+    model, tokenizer = load_model_and_tokenizer(options.model)
+    given = {slot: getattr(options, slot) for slot in SLOTS if getattr(options, slot) is not None}
+    spec = dataclasses.replace(compose(Parts.whole(), random.Random(seed)), **given)
+    prompt = prompt_text(spec)
+    completion = complete(model.to(runtime.set_up()), tokenizer, [prompt], [seed], settings)[0]
+    print(f"{prompt}{completion['completion']}")
+    print(f"\n(seed {seed}{'' if completion['ended'] else ', cut at sample.max_new_tokens'})")
+
+
+def main() -> None:
+    options = parser().parse_args()
+    options.run(options)

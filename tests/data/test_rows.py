@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from picollm.data.rows import DocumentRows, PairRows, ResponseRows
+from picollm.data.tokens import Tokens, offsets_path
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    """Documents of 4, 9 and 2 tokens: 0..3, 4..12, 13..14."""
+    np.save(tmp_path / "t.npy", np.arange(15, dtype=np.uint16))
+    np.save(offsets_path(tmp_path / "t.npy"), np.array([0, 4, 13, 15]))
+    return Tokens(tmp_path / "t.npy")
+
+
+def test_each_document_is_a_row_where_it_fits(tokens):
+    rows = DocumentRows(tokens, context=9, pad_id=0)
+    assert rows.lengths.tolist() == [4, 9, 2]
+    batch = rows.batch(np.array([2, 0]))
+    assert batch.input_ids.tolist() == [[13, 14, 0, 0], [0, 1, 2, 3]]
+    assert batch.loss_mask.sum(dim=1).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("context", [2, 3, 4, 5, 8])
+def test_every_token_but_a_documents_first_is_a_target_exactly_once(tokens, context):
+    rows = DocumentRows(tokens, context, pad_id=0)
+    assert rows.lengths.max() <= context
+    batch = rows.batch(np.arange(len(rows.lengths)))
+    targets = batch.input_ids[batch.loss_mask].tolist()
+    assert sorted(targets) == [token for token in range(15) if token not in (0, 4, 13)]
+
+
+def test_response_rows_mask_the_prompt():
+    rows = ResponseRows([np.array([0, 5, 6, 7, 0])], [3], pad_id=0)
+    batch = rows.batch(np.array([0]))
+    assert batch.input_ids[batch.loss_mask].tolist() == [7, 0]
+
+
+def test_pair_rows_stack_chosen_above_rejected_with_the_reference_in_the_same_order():
+    chosen, rejected = [np.array([1, 2, 3]), np.array([4, 5])], [np.array([1, 2, 6, 7]), np.array([4, 8])]
+    rows = PairRows(chosen, rejected, [2, 1], 0, np.array([[-1.0, -2.0], [-3.0, -4.0]]))
+    assert rows.lengths.tolist() == [4, 2]
+    batch = rows.batch(np.array([1, 0]))
+    assert batch.input_ids.tolist() == [[4, 5, 0, 0], [1, 2, 3, 0], [4, 8, 0, 0], [1, 2, 6, 7]]
+    assert batch.reference_logps.tolist() == [-3.0, -1.0, -4.0, -2.0]
+    assert batch.loss_mask.sum(dim=1).tolist() == [1, 1, 1, 2]

@@ -1,0 +1,36 @@
+"""The imports of the project's own modules, read from their source: what DVC cannot follow."""
+
+import ast
+from pathlib import Path
+
+
+def module_path(name: str, root: Path) -> Path | None:
+    """The file of a module of this project, or None for a name that is no module of it."""
+    path = root / name.replace(".", "/")
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
+
+
+def imported_modules(path: Path, root: Path) -> set[str]:
+    """Names of the project's modules that a file imports anywhere in it, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    own = {name for name in names if name.split(".")[0] in ("picollm", "stages")}
+    return {name for name in own if module_path(name, root)}
+
+
+def closure(path: Path, root: Path) -> set[Path]:
+    """The file and every file of the project that it imports, directly or not; empty __init__ files left out."""
+    found, waiting = set(), [path]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        waiting += [module_path(name, root) for name in imported_modules(current, root)]
+    return {member for member in found if member.read_text(encoding="utf-8").strip()}

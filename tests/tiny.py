@@ -1,0 +1,58 @@
+"""A tiny model and tiny rows for tests."""
+
+import numpy as np
+import torch
+
+from picollm.data.rows import PairRows, ResponseRows
+from picollm.model import ModelConfig, Transformer, initialise
+from picollm.params import Training
+
+VOCABULARY = 23
+
+
+def tiny_model(seed: int = 0, **changes) -> Transformer:
+    shape = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 24,
+        "rope_theta": 10000.0,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+    }
+    model = Transformer(ModelConfig(**{**shape, **changes}))
+    initialise(model, torch.Generator().manual_seed(seed))
+    return model
+
+
+def sequences(count: int, seed: int, shortest: int = 4, longest: int = 12) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(1, VOCABULARY, rng.integers(shortest, longest + 1)) for _ in range(count)]
+
+
+def response_rows(count: int = 10, seed: int = 0) -> ResponseRows:
+    return ResponseRows(sequences(count, seed), [2] * count, pad_id=0)
+
+
+def pair_rows(count: int = 6, seed: int = 0, reference: bool = True) -> PairRows:
+    logps = np.random.default_rng(seed).normal(-20, 1, (count, 2)) if reference else None
+    return PairRows(sequences(count, seed), sequences(count, seed + 1), [2] * count, 0, logps)
+
+
+def training(**changes) -> Training:
+    settings = {
+        "lr": 1e-2,
+        "batch_size": 8,
+        "micro_batch_size": 4,
+        "warmup": 0.1,
+        "final_lr": 0.1,
+        "weight_decay": 0.1,
+        "grad_clip": 1.0,
+        "log_every": 1,
+        "validate_every": 2,
+        "patience": 100,
+    }
+    return Training(**{**settings, **changes})
