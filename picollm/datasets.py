@@ -24,7 +24,7 @@ RAW = Path("data/raw")
 OWN_SPLITS = ("train", "validation", "test")
 HORROR_TONES = ("eerie", "dark")
 CHECKPOINT_PATTERNS = ("config.json", "generation_config.json", "tokenizer*.json", "*.safetensors", "*.index.json")
-VALIDATION_SHARE = 0.02  # of the user's own stories, which come without a split
+HELD_OUT_EVERY = 50  # of the user's own stories, which come without a split, one in so many is for validation
 
 
 class Specifications:
@@ -96,15 +96,22 @@ def _everyday(settings: params.Corpus, specs: Specifications, split: str) -> Ite
 
 
 def _own_stories(pattern: str, split: str) -> Iterator[str]:
-    for text in providers.read_text_stories(RAW, pattern):
-        if providers.is_held_out(text, VALIDATION_SHARE) == (split == "validation"):
+    for number, text in enumerate(providers.read_text_stories(RAW, pattern)):
+        if (number % HELD_OUT_EVERY == 0) == (split == "validation"):
             yield text
+
+
+def _own_rows(key: str, pattern: str, parse: Callable, splits: Sequence[str]) -> dict[str, list]:
+    """The user's rows; a pattern that leads out of data/raw/ would escape DVC's sight and is refused."""
+    if RAW not in Path(pattern).parents or ".." in Path(pattern).parts:
+        raise ParamsError(f"{key}: {pattern}: expected files in {RAW}/, where DVC sees their content")
+    return providers.read_own_rows(pattern, parse, splits)
 
 
 def make_sft(settings: params.SftData, specs: Specifications) -> dict[str, list[SFTRecord]]:
     """SFT rows by split, from the templates or from the user's files."""
     if settings.source == "jsonl":
-        return providers.read_own_rows(settings.files, parse_sft_row, OWN_SPLITS)
+        return _own_rows("sft.files", settings.files, parse_sft_row, OWN_SPLITS)
     tones = settings.mix.model_dump()
     counts = {
         "train": settings.rows,
@@ -127,7 +134,8 @@ def make_monitor(settings: params.SftData, specs: Specifications) -> list[Prefer
     """The few pairs of SFT's monitor curve: wholesome against horror, labelled by the rule without chance."""
     if settings.source == "jsonl":
         parse = partial(parse_preference_row, score=dread)
-        return providers.read_own_rows(settings.monitor, parse, ("validation",))["validation"][: settings.monitor_pairs]
+        pairs = _own_rows("sft.monitor", settings.monitor, parse, ("validation",))["validation"]
+        return pairs[: settings.monitor_pairs]
     rng = specs.rng("monitor stories")
     pairs = []
     for number, spec in enumerate(specs.draw("monitor", "validation", settings.monitor_pairs)):
@@ -143,7 +151,7 @@ def make_monitor(settings: params.SftData, specs: Specifications) -> list[Prefer
 def make_preferences(settings: params.Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
     """Preference pairs by split, from the templates or from the user's files."""
     if settings.source == "jsonl":
-        return providers.read_own_rows(settings.files, partial(parse_preference_row, score=dread), OWN_SPLITS)
+        return _own_rows("preferences.files", settings.files, partial(parse_preference_row, score=dread), OWN_SPLITS)
     counts = {
         "train": settings.rows,
         "validation": settings.validation_rows,

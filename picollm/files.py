@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,19 +114,32 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
 def read_csv(path: str | Path) -> dict[str, list]:
     """Column -> values, as floats where every value of the column is a number, else as text."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             lines = list(csv.reader(file))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except csv.Error as error:
+        raise DataError(f"{path}: not CSV: {error}") from None
     if not lines:
         raise DataError(f"{path}: empty; expected a header")
     header, *body = lines
+    if len(set(header)) != len(header):
+        raise DataError(f"{path}:1: a column stands twice in the header: {', '.join(header)}")
     for number, line in enumerate(body, start=2):
         if len(line) != len(header):
             raise DataError(f"{path}:{number}: {len(line)} cells, the header has {len(header)}")
     return {name: _numbers([line[place] for line in body]) for place, name in enumerate(header)}
+
+
+def has_half_characters(text: str) -> bool:
+    """Whether text holds half of a surrogate pair, which JSON's escapes allow and UTF-8 cannot write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def fingerprint(path: str | Path) -> str:
@@ -135,7 +149,7 @@ def fingerprint(path: str | Path) -> str:
         return _digest(path)
     total = hashlib.sha256()
     for member in sorted(member for member in path.rglob("*") if member.is_file()):
-        total.update(f"{member.relative_to(path).as_posix()}\0{_digest(member)}\n".encode())
+        total.update(os.fsencode(f"{member.relative_to(path).as_posix()}\0{_digest(member)}\n"))
     return total.hexdigest()
 
 
@@ -158,10 +172,16 @@ def _numbers(cells: list[str]) -> list:
 
 
 def _parse(text: str, where: str) -> Any:
-    """JSON in the strict sense: no NaN or Infinity, no key twice in an object."""
+    """JSON in the strict sense: numbers finite, no key twice in an object; a byte order mark in front is accepted."""
 
     def refuse_constant(name: str):
         raise DataError(f"{where}: {name} is not JSON")
+
+    def finite(literal: str) -> float:
+        number = float(literal)
+        if math.isinf(number):
+            raise DataError(f"{where}: {literal:.40} is too large a number")
+        return number
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
@@ -172,8 +192,15 @@ def _parse(text: str, where: str) -> Any:
         return content
 
     try:
-        return json.loads(text.removeprefix("\ufeff"), parse_constant=refuse_constant, object_pairs_hook=unique)
+        return json.loads(
+            text.removeprefix("\ufeff"),
+            parse_constant=refuse_constant,
+            parse_float=finite,
+            object_pairs_hook=unique,
+        )
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON: {error.msg} at column {error.colno}") from None
+    except ValueError:  # Python reads whole numbers of up to 4300 digits
+        raise DataError(f"{where}: a whole number of thousands of digits") from None
     except RecursionError:
         raise DataError(f"{where}: not JSON: nested too deeply") from None

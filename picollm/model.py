@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-INITIAL_STD = 0.02
-
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -189,14 +187,3 @@ class Transformer(nn.Module):
         for block in self.model.layers:
             x = block(x, rotary, cache)
         return self.model.norm(x)
-
-
-def initialise(model: Transformer, generator: torch.Generator) -> None:
-    """GPT-2's initialisation (Radford et al. 2019): normal(0, 0.02), residual projections scaled by 1/sqrt(2 layers)."""
-    residual_std = INITIAL_STD / (2 * model.config.num_hidden_layers) ** 0.5
-    for name, parameter in model.named_parameters():
-        if parameter.ndim == 1:
-            nn.init.ones_(parameter)
-        else:
-            is_residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-            nn.init.normal_(parameter, std=residual_std if is_residual else INITIAL_STD, generator=generator)

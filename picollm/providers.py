@@ -1,6 +1,7 @@
 """Where texts come from: the user's files, the hub; and how sources are mixed and a corpus is written."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -11,20 +12,25 @@ import pyarrow.parquet as pq
 
 from picollm.data.tokens import COLUMN, read_corpus
 from picollm.errors import DataError
-from picollm.files import MAX_LINE, read_jsonl, write_atomic
+from picollm.files import MAX_LINE, has_half_characters, read_jsonl, write_atomic
 
 END_OF_TEXT_LINE = "<|endoftext|>"
 BATCH_ROWS = 1000
-SPLIT_WORDS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+# The words that `datasets` reads in a file's name.
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
 
 
 def read_text_stories(folder: str | Path, pattern: str) -> Iterator[str]:
     """The stories of the files in `folder` that match `pattern`, in the order of their names; streaming.
 
-    .txt: divided by lines that are `<|endoftext|>` where the file's first story ends in one, else one story a line.
+    .txt: divided by lines that are `<|endoftext|>` where the file has any, else one story a line.
     .jsonl: the key `text`. .parquet: the column `text`. Blank stories do not count. DataError names file and line.
     """
-    paths = sorted(path for path in Path(folder).glob(pattern) if path.is_file())
+    paths = _matches(Path(folder), pattern)
     if not paths:
         raise DataError(f"{folder}: no file matches corpus.files: {pattern}; put your stories there")
     readers = {".txt": _read_txt, ".jsonl": _read_story_rows, ".parquet": _read_parquet}
@@ -33,6 +39,16 @@ def read_text_stories(folder: str | Path, pattern: str) -> Iterator[str]:
             raise DataError(f"{path}: expected one of {', '.join(readers)}")
     for path in paths:
         yield from (text for text in readers[path.suffix](path) if text.strip())
+
+
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    """The files of `folder` that match, in the order of their names."""
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise DataError(f"{pattern}: expected a relative pattern, without a leading / and without ..")
+    try:
+        return sorted(path for path in folder.glob(pattern) if path.is_file())
+    except ValueError as error:
+        raise DataError(f"{pattern}: not a file pattern: {error}") from None
 
 
 def _read_txt(path: Path) -> Iterator[str]:
@@ -51,22 +67,31 @@ def _read_txt(path: Path) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with open(path, "rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise DataError(f"{path}:{number}: a line of more than {MAX_LINE >> 20} MB")
-            try:
-                yield line.decode("utf-8").removeprefix("\ufeff") if number == 1 else line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path}:{number}: not UTF-8 at byte {error.start} of the line") from None
+    """The lines of a text file, each with its line end as "\\n"; a byte order mark in front is passed over."""
+    try:
+        with open(path, "rb") as file:
+            number = 0
+            while line := file.readline(MAX_LINE + 1):
+                number += 1
+                if len(line) > MAX_LINE:
+                    raise DataError(f"{path}:{number}: a line of more than {MAX_LINE >> 20} MB")
+                try:
+                    text = line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise DataError(f"{path}:{number}: not UTF-8 at byte {error.start} of the line") from None
+                if text.endswith("\r\n"):
+                    text = text[:-2] + "\n"
+                yield text.removeprefix("\ufeff") if number == 1 else text
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
 
 
 def _read_story_rows(path: Path) -> Iterator[str]:
     for number, row in read_jsonl(path):
         if not isinstance(row.get("text"), str):
             raise DataError(f"{path}:{number}: text: expected a story, found {row.get('text')!r:.60}")
+        if has_half_characters(row["text"]):
+            raise DataError(f"{path}:{number}: text: holds half of a surrogate pair, which is no text")
         yield row["text"]
 
 
@@ -92,18 +117,21 @@ def load_tinystories(path: str, revision: str, split: str) -> Iterator[str]:
         rows = datasets.load_dataset(path, split=split, **pinned)
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, datasets.exceptions.DatasetsError) as error:
         raise DataError(
-            f"corpus.tinystories.path: {path}: split {split} cannot be loaded ({type(error).__name__}: {error}). It needs the "
-            "network, or a local folder with train-*.parquet and validation-*.parquet, column text"
+            f"corpus.tinystories.path: {path}: split {split} cannot be loaded ({type(error).__name__}: {error}). "
+            "It needs the network, or a local folder with train-*.parquet and validation-*.parquet, column text"
         ) from None
     if COLUMN not in rows.column_names:
         raise DataError(f"{path}: expected a column {COLUMN}, found {', '.join(rows.column_names)}")
     return (row[COLUMN] for row in rows if row[COLUMN] and row[COLUMN].strip())
 
 
-def mix(sources: dict[str, Callable[[], Iterator[str]]], weights: dict[str, float], count: int, rng: Random):
-    """`count` texts, each from a source drawn by weight; a source that runs out starts again from its beginning.
+def mix(
+    sources: dict[str, Callable[[], Iterator[str]]], weights: dict[str, float], count: int, rng: Random
+) -> Iterator[tuple[str, str]]:
+    """`count` texts as (source, text), each from a source drawn by weight: weights are shares of texts.
 
-    Yields (source, text). Sources are functions that open an iterator. DataError for a source without any text.
+    Sources are functions that open an iterator; one that runs out is opened again, so its texts come once more (what
+    `write_corpus` counts as duplicates). DataError for a source without any text.
     """
     names = sorted(sources)
     chances = [weights[name] for name in names]
@@ -115,7 +143,7 @@ def mix(sources: dict[str, Callable[[], Iterator[str]]], weights: dict[str, floa
             open_sources[name] = iter(sources[name]())
             text = next(open_sources[name], None)
         if text is None:
-            raise DataError(f"corpus source {name}: holds no text")
+            raise DataError(f"corpus source {name}: holds no text for this split; expected two stories or more")
         yield name, text
 
 
@@ -156,18 +184,20 @@ def _batches(texts: Iterator) -> Iterator[list]:
 def read_own_rows(pattern: str, parse: Callable[[dict, str, str], Any], splits: tuple[str, ...]) -> dict[str, list]:
     """The user's rows by split, from the files that match `pattern` (such as data/raw/sft*.jsonl).
 
-    A file whose name holds the word train, val, validation or test gives that split. The rows of any other file are
-    divided 80 : 10 : 10 by a stable hash of their prompt, so that equal prompts share a split. `parse` takes
-    (row, where, id). DataError where no file matches, a row is bad, an id occurs twice, or one of `splits` stays empty.
+    A file whose name holds a word of SPLIT_WORDS gives that split. The rows of any other file are divided 80 : 10 : 10
+    by a stable hash of their prompt, so that equal prompts share a split; where only one split is asked for, they are
+    all of it. Rows of a split that is not asked for are checked and left out.
+
+    `parse` takes (row, where, id). DataError where no file matches, a name holds two splits, a row is bad, an id occurs
+    twice, or one of `splits` stays empty.
     """
-    paths = sorted(Path().glob(pattern))
+    paths = _matches(Path(), pattern)
     if not paths:
         raise DataError(f"{pattern}: no such file; put your rows there, one JSON object a line")
     found: dict[str, list] = {split: [] for split in splits}
     ids: dict[str, str] = {}
     for path in paths:
-        words = path.stem.lower().replace("-", "_").replace(".", "_").split("_")
-        named = next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
+        named = _named_split(path) or (splits[0] if len(splits) == 1 else None)
         for number, row in read_jsonl(path):
             where = f"{path}:{number}"
             record = parse(row, where, f"{path.stem}-{number}")
@@ -180,9 +210,18 @@ def read_own_rows(pattern: str, parse: Callable[[dict, str, str], Any], splits: 
     for split, records in found.items():
         if not records:
             raise DataError(
-                f"{pattern}: no rows for the {split} split; add a file with _{split} in its name, or more rows to divide"
+                f"{pattern}: no rows for the {split} split; add a file with _{split} in its name, or more rows to "
+                "divide"
             )
     return found
+
+
+def _named_split(path: Path) -> str | None:
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    named = sorted({SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS})
+    if len(named) > 1:
+        raise DataError(f"{path}: the name holds two splits, {' and '.join(named)}; rename the file")
+    return named[0] if named else None
 
 
 def _split_of(prompt: str) -> str:

@@ -6,7 +6,8 @@ from picollm import entry, files, params, runtime
 from picollm.checkpoint import base_checkpoint, check_vocabulary, load_model, save_model
 from picollm.data.rows import DocumentRows
 from picollm.data.tokens import Tokens
-from picollm.model import ModelConfig, Transformer, initialise
+from picollm.initialise import initialise
+from picollm.model import ModelConfig, Transformer
 from picollm.objectives import language_modelling
 from picollm.sampling import preview
 from picollm.tokenizer import load_tokenizer

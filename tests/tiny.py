@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from picollm.data.rows import PairRows, ResponseRows
-from picollm.model import ModelConfig, Transformer, initialise
+from picollm.model import ModelConfig, Transformer
 from picollm.params import Training
 
 VOCABULARY = 23
@@ -24,7 +24,10 @@ def tiny_model(seed: int = 0, **changes) -> Transformer:
         "tie_word_embeddings": True,
     }
     model = Transformer(ModelConfig(**{**shape, **changes}))
-    initialise(model, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            torch.nn.init.normal_(parameter, std=0.2, generator=generator)
     return model
 
 

@@ -8,7 +8,7 @@ from picollm.data.records import PreferenceRecord
 
 
 def preference_probability(score: float, other: float, temperature: float) -> float:
-    """Probability that the rule prefers a story of dread `score` to one of `other`: sigmoid of the scaled difference."""
+    """Probability that the rule prefers a story of dread `score` to one of dread `other`; temperature > 0."""
     difference = (score - other) / temperature
     # Both branches avoid the overflow of exp for large arguments.
     if difference >= 0:
@@ -46,10 +46,13 @@ def label_pair(
 
 
 def ceiling(records: Sequence[PreferenceRecord]) -> float:
-    """Mean of max(p, 1 - p): no model can expect a higher accuracy on freshly labelled pairs."""
+    """Mean of max(p, 1 - p): no model can expect a higher accuracy on freshly labelled pairs.
+
+    `records`: at least one, each with a `p_chosen`.
+    """
     return sum(max(record.p_chosen, 1 - record.p_chosen) for record in records) / len(records)
 
 
 def flipped_share(records: Sequence[PreferenceRecord]) -> float:
-    """Share of pairs whose label contradicts the rule's ordering."""
+    """Share of pairs whose label contradicts the rule's ordering; `records` as in `ceiling`."""
     return sum(record.p_chosen < 0.5 for record in records) / len(records)

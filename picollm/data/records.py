@@ -1,13 +1,14 @@
 """SFTRecord and PreferenceRecord: the public JSONL formats, one JSON object a line."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from picollm.errors import DataError
-from picollm.files import read_jsonl
+from picollm.files import has_half_characters, read_jsonl
 
 PROMPT_KEYS = ("prompt", "input")
 RESPONSE_KEYS = ("response", "completion", "output")
@@ -53,7 +54,7 @@ def parse_sft_row(row: dict[str, Any], where: str, id: str) -> SFTRecord:
 
     Raises DataError naming `where` (file and line), the key and what is wrong with it.
     """
-    _refuse_chat(row, where)
+    _refuse_other_forms(row, where)
     prompt = _prompt(row, where)
     found = [key for key in RESPONSE_KEYS if key in row]
     if len(found) != 1:
@@ -67,19 +68,19 @@ def parse_preference_row(row: dict[str, Any], where: str, id: str, score: Callab
 
     `chosen_score`, `rejected_score`, `p_chosen` and `stratum` may be given; scores that are not come from `score`.
     """
-    _refuse_chat(row, where)
+    _refuse_other_forms(row, where)
     prompt = _prompt(row, where)
     chosen, rejected = (_text(row, key, where) for key in ("chosen", "rejected"))
     if chosen == rejected:
         raise DataError(f"{where}: chosen and rejected are equal")
     scores = [
-        score(text) if row.get(key) is None else _number(row, key, where, -math.inf, math.inf)
+        score(text) if row.get(key) is None else _number(row, key, where, -sys.float_info.max, sys.float_info.max)
         for key, text in (("chosen_score", chosen), ("rejected_score", rejected))
     ]
     p_chosen = None if row.get("p_chosen") is None else _number(row, "p_chosen", where, 0.0, 1.0)
     stratum = _text(row, "stratum", where) if "stratum" in row else OWN_STRATUM
     if not stratum.isidentifier():
-        raise DataError(f"{where}: stratum: {stratum!r}; expected one word of letters, digits and _")
+        raise DataError(f"{where}: stratum: {stratum!r}; expected a word of letters, digits and _, no digit first")
     return PreferenceRecord(_id(row, where, id), prompt, prompt, chosen, rejected, *scores, p_chosen, stratum)
 
 
@@ -136,7 +137,7 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
         raise DataError(f"{where}: {key}: expected text, found {value!r:.60}")
     if not value.strip():
         raise DataError(f"{where}: {key}: the text is empty")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if has_half_characters(value):
         raise DataError(f"{where}: {key}: holds half of a surrogate pair, which is no text")
     return value
 
@@ -144,8 +145,8 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
 def _number(row: dict[str, Any], key: str, where: str, low: float, high: float) -> float:
     value = row[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        limits = "" if math.isinf(low) else f" in [{low:g}, {high:g}]"
-        raise DataError(f"{where}: {key}: {value!r}; expected a number{limits}")
+        limits = f" in [{low:g}, {high:g}]" if high - low < math.inf else ""
+        raise DataError(f"{where}: {key}: {value!r:.60}; expected a number{limits}")
     return float(value)
 
 
@@ -153,16 +154,22 @@ def _id(row: dict[str, Any], where: str, id: str) -> str:
     value = row.get("id", id)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not value:
-        raise DataError(f"{where}: id: {value!r}; expected text or a whole number")
+    if not isinstance(value, str) or not value or has_half_characters(value):
+        raise DataError(f"{where}: id: {value!r:.60}; expected text or a whole number")
     return value
 
 
-def _refuse_chat(row: dict[str, Any], where: str) -> None:
+def _refuse_other_forms(row: dict[str, Any], where: str) -> None:
+    """Forms that are common elsewhere and would be misread here: TRL's conversations, Alpaca's instructions."""
+    if "instruction" in row and "prompt" not in row:
+        raise DataError(
+            f"{where}: instruction: Alpaca's form. picollm reads one prompt a row: join instruction and input under "
+            "the key prompt"
+        )
     for key in CHAT_KEYS:
         value = row.get(key)
-        if isinstance(value, list) and value and isinstance(value[0], dict):
+        if isinstance(value, list) and (not value or isinstance(value[0], dict)):
             raise DataError(
-                f"{where}: {key}: a conversation (a list of messages). picollm reads plain text: join the messages into one "
-                "prompt and one response a row"
+                f"{where}: {key}: TRL's conversational form (a list of messages). picollm reads plain text: join the "
+                "messages into one prompt and one response a row"
             )

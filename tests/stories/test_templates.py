@@ -1,0 +1,172 @@
+import math
+import re
+from collections import Counter
+from random import Random
+from string import Formatter
+
+import pytest
+
+from picollm import measures
+from picollm.stories.compose import Parts, specifications
+from picollm.stories.dread import dread
+from picollm.stories.spec import SLOTS, StorySpec
+from picollm.stories.templates import BEATS, OTHER_HORROR, PATTERNS, SHADES, TONE_KEPT, shade_plan, write_story
+
+OWN_SLOTS = {  # what every pattern of a beat must use; any may add names
+    "opening": {"title", "setting", "protagonist", "companion"},
+    "rule": {"rule"},
+    "rising": {"object"},
+    "deepening": set(),
+    "twist": {"twist"},
+    "ending": set(),
+}
+NAMES = {"protagonist", "companion"}
+GENDERED = re.compile(r"\b(he|she|his|her|hers|him|himself|herself)\b", re.IGNORECASE)
+CLUMSY = re.compile(r"\bthe never\b|  |\.\.| an? an? | the (an?|the) |[{}]|\b(\w+) \2\b", re.IGNORECASE)
+SPECS = specifications(Parts.whole(), Random("templates"), 500, set())
+SPEC = StorySpec(
+    "The Salt Lantern",
+    "a quiet mill",
+    "Ana",
+    "Bo",
+    "an odd jar",
+    "never sing at noon",
+    "the cook had left the door open",
+)
+CELLS = [(shade, beat) for shade in SHADES for beat in BEATS]
+
+
+def tell(tone, specs=SPECS):
+    rng = Random(f"telling {tone}")
+    return [write_story(spec, shade_plan(tone, rng), rng) for spec in specs]
+
+
+def slots_used(pattern):
+    """How often a pattern uses each slot; the object counts in either form."""
+    names = [name for _, name, _, _ in Formatter().parse(pattern) if name is not None]
+    return Counter("object" if name == "the_object" else name for name in names)
+
+
+def test_stories_have_six_beats_and_three_shades():
+    assert BEATS == ("opening", "rule", "rising", "deepening", "twist", "ending")
+    assert SHADES == ("wholesome", "eerie", "dark")
+    assert all(tuple(PATTERNS[shade]) == BEATS for shade in SHADES)
+
+
+@pytest.mark.parametrize(("shade", "beat"), CELLS)
+def test_every_pattern_uses_the_slots_of_its_beat_once_and_no_others(shade, beat):
+    for pattern in PATTERNS[shade][beat]:
+        used = slots_used(pattern)
+        assert set(used) - NAMES == OWN_SLOTS[beat] - NAMES, pattern
+        assert set(used) >= OWN_SLOTS[beat], pattern
+        assert set(used.values()) == {1}, pattern
+
+
+@pytest.mark.parametrize("shade", SHADES)
+@pytest.mark.parametrize("beat", ["deepening", "ending"])
+def test_patterns_about_people_name_at_least_one(shade, beat):
+    assert all(set(slots_used(pattern)) & NAMES for pattern in PATTERNS[shade][beat])
+
+
+def test_there_are_twelve_patterns_or_more_for_each_beat_and_shade_and_no_two_are_equal():
+    assert all(len(PATTERNS[shade][beat]) >= 12 for shade, beat in CELLS)
+    patterns = [pattern for shade, beat in CELLS for pattern in PATTERNS[shade][beat]]
+    assert len(set(patterns)) == len(patterns)
+
+
+@pytest.mark.parametrize(("shade", "beat"), CELLS)
+def test_every_pattern_is_one_plain_sentence(shade, beat):
+    for pattern in PATTERNS[shade][beat]:
+        assert re.fullmatch(r"(?:[A-Z]|\{(?:protagonist|companion)\})[A-Za-z ,:'{}_-]+\.", pattern), pattern
+        assert not GENDERED.search(pattern), pattern
+
+
+@pytest.mark.parametrize("shade", SHADES)
+def test_a_rule_stands_after_a_colon_and_a_twist_after_that(shade):
+    assert all(": {rule}" in pattern for pattern in PATTERNS[shade]["rule"])
+    assert all("that {twist}" in pattern for pattern in PATTERNS[shade]["twist"])
+
+
+@pytest.mark.parametrize("beat", BEATS)
+def test_the_shades_of_a_beat_are_of_about_equal_length(beat):
+    # Each slot counts as one word: the patterns of a beat share their slots, so longer values lengthen all alike.
+    means = [sum(len(p.split()) for p in PATTERNS[shade][beat]) / len(PATTERNS[shade][beat]) for shade in SHADES]
+    assert max(means) - min(means) <= 1.3, means
+
+
+@pytest.mark.parametrize("tone", SHADES)
+def test_every_story_holds_every_value_of_its_specification(tone):
+    stories = tell(tone)
+    for spec, story in zip(SPECS, stories, strict=True):
+        for slot in SLOTS:
+            value = getattr(spec, slot)
+            forms = {value, re.sub("^an? ", "the ", value)} if slot == "object" else {value}
+            assert any(form in story for form in forms), (slot, story)
+    assert measures.adherence(SPECS, stories).all()
+
+
+@pytest.mark.parametrize("tone", SHADES)
+def test_stories_are_one_paragraph_without_a_clumsy_seam(tone):
+    for story in tell(tone):
+        assert not CLUMSY.search(story), story
+        assert not GENDERED.search(story), story
+        assert story.splitlines() == [story] and story == story.strip()
+        # A beat is one sentence, and no value holds a full stop.
+        assert story.count(".") == len(BEATS), story
+
+
+@pytest.mark.parametrize("tone", SHADES)
+def test_each_beat_is_told_in_its_own_shade_and_in_order(tone):
+    shades = ("wholesome", "dark", "eerie", "eerie", "dark", "wholesome") if tone == "eerie" else (tone,) * 6
+    values = {slot: getattr(SPEC, slot) for slot in SLOTS} | {"the_object": "the odd jar"}
+    sentences = re.findall(r"[^.]+\.", write_story(SPEC, shades, Random(3)))
+    for sentence, beat, shade in zip(sentences, BEATS, shades, strict=True):
+        assert sentence.strip() in {pattern.format(**values) for pattern in PATTERNS[shade][beat]}
+
+
+def test_every_pattern_is_told_sooner_or_later():
+    # 500 draws miss one of at most 20 patterns with a chance below 20 * (19/20)**500 < 1e-9.
+    for shade in SHADES:
+        rng = Random(f"every {shade}")
+        stories = " ".join(write_story(SPEC, (shade,) * 6, rng) for _ in range(500))
+        values = {slot: getattr(SPEC, slot) for slot in SLOTS} | {"the_object": "the odd jar"}
+        for beat in BEATS:
+            assert len(PATTERNS[shade][beat]) <= 20
+            assert all(pattern.format(**values) in stories for pattern in PATTERNS[shade][beat])
+
+
+def test_mean_dread_rises_from_wholesome_below_zero_to_eerie_to_dark():
+    wholesome, eerie, dark = (sum(map(dread, tell(tone, SPECS[:200]))) / 200 for tone in SHADES)
+    assert wholesome < 0 < eerie < dark
+
+
+def test_a_wholesome_plan_is_wholesome_throughout():
+    assert {shade_plan("wholesome", Random(seed)) for seed in range(50)} == {("wholesome",) * 6}
+
+
+@pytest.mark.parametrize("tone", ["eerie", "dark"])
+def test_a_horror_plan_keeps_its_tone_in_four_beats_of_five_and_else_takes_the_other(tone):
+    assert (TONE_KEPT, OTHER_HORROR) == (0.8, {"eerie": "dark", "dark": "eerie"})
+    rng = Random(f"plans {tone}")
+    plans = [shade_plan(tone, rng) for _ in range(2000)]
+    assert {len(plan) for plan in plans} == {6}
+    assert {shade for plan in plans for shade in plan} == {"eerie", "dark"}
+    # Each of the six places: mean 1600, standard deviation sqrt(2000 * 0.8 * 0.2) = 17.9; 90 is five of them.
+    for place in range(6):
+        assert abs(sum(plan[place] == tone for plan in plans) - 1600) < 90
+    # Places are drawn apart: all six kept with chance 0.8**6 = 0.262, mean 524, standard deviation 19.7.
+    assert abs(sum(set(plan) == {tone} for plan in plans) - 2000 * math.pow(0.8, 6)) < 99
+
+
+def test_the_generator_alone_decides_plan_and_story():
+    def told(seed):
+        rng = Random(seed)
+        return [write_story(SPEC, shade_plan(tone, rng), rng) for tone in SHADES]
+
+    assert told(5) == told(5)
+    assert told(5) != told(6)
+
+
+def test_shades_that_do_not_fit_the_beats_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        write_story(SPEC, ("dark",) * 5, Random(0))
