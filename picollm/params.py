@@ -1,7 +1,8 @@
 """Parameters: typed, validated, without defaults; the only reader of params.yaml and presets/.
 
 params.yaml holds the method, presets/NAME.yaml the sizes. A section that stands in both is one section, where `auto` in
-params.yaml stands for the preset's value (so that `-S dpo.lr=1e-4` overrides what suits the size). Every file is checked whole by every stage, so a mistake in the last stage's section stops the first.
+params.yaml stands for the preset's value (so that `-S dpo.lr=1e-4` overrides what suits the size). Every file is checked
+whole by every stage, so a mistake in the last stage's section stops the first.
 """
 
 from pathlib import Path

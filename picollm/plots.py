@@ -35,7 +35,7 @@ def curves(monitor_csv: str | Path, dpo_csv: str | Path) -> Figure:
     right.plot(rewards["step"], rewards["margin"], color=MARGIN, linewidth=0.9, linestyle="--", label="margin")
     right.axhline(0, color="black", linewidth=0.6)
     right.legend(frameon=False)
-    _name(right, "DPO: implicit rewards of the training pairs", "step", "beta · (policy − reference), nats")
+    _name(right, "DPO: implicit rewards of the training pairs", "step", "beta * (policy - reference), nats")
     return figure
 
 

@@ -111,5 +111,5 @@ def test_a_damaged_file_is_named(folder, content, message):
 
 def test_a_missing_file_is_named(folder):
     (folder / "params.yaml").unlink()
-    with pytest.raises(ParamsError, match="params.yaml: no such file"):
+    with pytest.raises(ParamsError, match=r"params.yaml: no such file"):
         params.load("seed", folder=folder)

@@ -16,49 +16,11 @@ _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[.,;:!?]")
 
 # The measure of the project's first version: a plain list, no weights, no comfort.
 HORROR_WORDS = frozenset(
-    [
-        "afraid",
-        "blood",
-        "bloody",
-        "bones",
-        "buried",
-        "corpse",
-        "creature",
-        "cursed",
-        "dark",
-        "darkness",
-        "dead",
-        "death",
-        "demon",
-        "dread",
-        "eerie",
-        "evil",
-        "fear",
-        "ghost",
-        "grave",
-        "haunted",
-        "horror",
-        "knife",
-        "midnight",
-        "monster",
-        "murder",
-        "nightmare",
-        "pale",
-        "scream",
-        "screamed",
-        "screaming",
-        "shadow",
-        "shadows",
-        "shiver",
-        "silence",
-        "skull",
-        "terrified",
-        "terror",
-        "tomb",
-        "whisper",
-        "whispered",
-        "whispers",
-    ]
+    """
+    afraid blood bloody bones buried corpse creature cursed dark darkness dead death demon dread eerie evil
+    fear ghost grave haunted horror knife midnight monster murder nightmare pale scream screamed screaming
+    shadow shadows shiver silence skull terrified terror tomb whisper whispered whispers
+    """.split()
 )
 
 

@@ -115,13 +115,17 @@ def test_stories_are_one_paragraph_without_a_clumsy_seam(tone):
         assert story.count(".") == len(BEATS), story
 
 
-@pytest.mark.parametrize("tone", SHADES)
-def test_each_beat_is_told_in_its_own_shade_and_in_order(tone):
-    shades = ("wholesome", "dark", "eerie", "eerie", "dark", "wholesome") if tone == "eerie" else (tone,) * 6
+def told_in(beat, shade):
+    """Every sentence of a beat and shade, filled with SPEC."""
     values = {slot: getattr(SPEC, slot) for slot in SLOTS} | {"the_object": "the odd jar"}
+    return {pattern.format(**values) for pattern in PATTERNS[shade][beat]}
+
+
+def test_each_beat_is_told_in_its_own_shade_and_in_order():
+    shades = ("wholesome", "dark", "eerie", "eerie", "dark", "wholesome")
     sentences = re.findall(r"[^.]+\.", write_story(SPEC, shades, Random(3)))
     for sentence, beat, shade in zip(sentences, BEATS, shades, strict=True):
-        assert sentence.strip() in {pattern.format(**values) for pattern in PATTERNS[shade][beat]}
+        assert sentence.strip() in told_in(beat, shade)
 
 
 def test_every_pattern_is_told_sooner_or_later():
@@ -129,10 +133,9 @@ def test_every_pattern_is_told_sooner_or_later():
     for shade in SHADES:
         rng = Random(f"every {shade}")
         stories = " ".join(write_story(SPEC, (shade,) * 6, rng) for _ in range(500))
-        values = {slot: getattr(SPEC, slot) for slot in SLOTS} | {"the_object": "the odd jar"}
         for beat in BEATS:
             assert len(PATTERNS[shade][beat]) <= 20
-            assert all(pattern.format(**values) in stories for pattern in PATTERNS[shade][beat])
+            assert all(sentence in stories for sentence in told_in(beat, shade))
 
 
 def test_mean_dread_rises_from_wholesome_below_zero_to_eerie_to_dark():

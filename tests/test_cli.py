@@ -1,0 +1,122 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from picollm import cli
+from picollm.checkpoint import save_model
+from picollm.errors import DataError, PicollmError
+from picollm.stories.compose import Parts, compose
+from picollm.stories.spec import SLOTS, parse_prompt, prompt_text
+from picollm.tokenizer import train_bpe
+from tests.tiny import tiny_model
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "numpy", "tokenizers", "tiktoken", "safetensors", "pydantic", "datasets", "pyarrow", "matplotlib")
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch, capsys):
+    """Call `write` in a folder that has the project's parameters (preset smoke) and a tiny model."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEVICE", "cpu")
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    method = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert "preset: cpu " in method
+    (tmp_path / "params.yaml").write_text(method.replace("preset: cpu ", "preset: smoke ", 1), encoding="utf-8")
+    tokenizer = train_bpe(iter(["the cat sat on the mat"]), 270)
+    model = tiny_model(vocab_size=tokenizer.vocab_size, max_position_embeddings=512)
+    save_model(tmp_path / "models/dpo", model, tokenizer)
+    save_model(tmp_path / "other", tiny_model(1, vocab_size=tokenizer.vocab_size), tokenizer)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["picollm", "write", *arguments])
+        cli.main()
+        return capsys.readouterr().out
+
+    return call
+
+
+def specification(output):
+    return parse_prompt(output[: output.index("Story:\n") + 7])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["write", "--help"]])
+def test_help_is_quick_for_it_imports_nothing_heavy(arguments):
+    command = [sys.executable, "-X", "importtime", "-m", "picollm", *arguments]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in shown.stderr.splitlines()}
+    assert shown.returncode == 0
+    assert {"picollm", "argparse"} <= imported
+    assert not imported & set(HEAVY)
+
+
+def test_help_tells_the_command_and_its_options():
+    top, write = (
+        subprocess.run([sys.executable, "-m", "picollm", *words], cwd=ROOT, capture_output=True, text=True).stdout
+        for words in (["--help"], ["write", "--help"])
+    )
+    assert "python -m picollm" in top and "write" in top
+    assert all(f"--{slot}" in write for slot in (*SLOTS, "model", "seed"))
+    assert "models/dpo" in write
+
+
+@pytest.mark.parametrize("arguments", [[], ["wright"], ["write", "--seed", "x"], ["write", "--colour", "red"]])
+def test_a_mistaken_command_line_shows_the_usage(arguments):
+    ended = subprocess.run([sys.executable, "-m", "picollm", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("usage: python -m picollm")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_story_follows_its_specification_which_the_seed_decides(write):
+    output = write("--seed", "3")
+    assert specification(output) == compose(Parts.whole(), Random(3))
+    assert "\n(seed 3" in output
+    assert write("--seed", "3") == output
+    assert specification(write("--seed", "4")) != specification(output)
+
+
+def test_without_a_seed_one_is_drawn_and_told_so_that_the_story_can_be_had_again(write):
+    output = write()
+    seed = output.rsplit("(seed ", 1)[1].split(")")[0].split(",")[0]
+    assert write("--seed", seed) == output
+
+
+def test_a_story_of_a_model_that_ends_late_is_told_to_be_cut(write):
+    endings = {write("--seed", str(seed)).rstrip().endswith(", cut at sample.max_new_tokens)") for seed in range(3)}
+    assert True in endings
+
+
+def test_slots_that_are_given_stand_in_the_specification_and_leave_the_others(write):
+    random = compose(Parts.whole(), Random(3))
+    spec = specification(write("--seed", "3", "--rule", "never whistle", "--title", "The Tin Moth"))
+    assert (spec.rule, spec.title) == ("never whistle", "The Tin Moth")
+    assert all(getattr(spec, slot) == getattr(random, slot) for slot in SLOTS if slot not in ("rule", "title"))
+
+
+def test_every_slot_can_be_given(write):
+    given = dict(zip(SLOTS, ("T", "a mill", "Ana", "Bo", "a jar", "never row", "it rained"), strict=True))
+    spec = specification(write(*[word for slot, value in given.items() for word in (f"--{slot}", value)]))
+    assert vars(spec) == given
+
+
+def test_another_model_tells_another_story(write):
+    output = write("--seed", "3")
+    other = write("--seed", "3", "--model", "other")
+    prompt = prompt_text(specification(output))
+    assert other.startswith(prompt) and other != output
+
+
+@pytest.mark.parametrize("value", ["", "  ", "two\nlines"])
+def test_a_slot_that_is_not_one_line_of_text_is_refused(write, value):
+    with pytest.raises(DataError, match="specification: twist"):
+        write("--seed", "3", "--twist", value)
+
+
+def test_a_model_that_is_not_there_is_named(write):
+    with pytest.raises(PicollmError, match="models/none"):
+        write("--model", "models/none")

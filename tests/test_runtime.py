@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from picollm.errors import ParamsError
+from picollm.runtime import autocast, set_up
+
+CPU = torch.device("cpu")
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+with_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+
+
+def test_the_environment_names_the_device(monkeypatch):
+    monkeypatch.setenv("DEVICE", "cpu")
+    assert set_up() == CPU
+
+
+@without_cuda
+@pytest.mark.parametrize("name", [None, "auto"])
+def test_auto_is_the_default_and_the_cpu_where_there_is_no_cuda(monkeypatch, name):
+    monkeypatch.delenv("DEVICE", raising=False)
+    if name:
+        monkeypatch.setenv("DEVICE", name)
+    assert set_up() == CPU
+
+
+@with_cuda
+@pytest.mark.parametrize(("name", "device"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:0", "cuda:0")])
+def test_a_cuda_device_that_is_there_is_taken(monkeypatch, name, device):
+    monkeypatch.setenv("DEVICE", name)
+    assert set_up() == torch.device(device)
+
+
+@pytest.mark.parametrize("name", ["gpu", "CPU", "cuda:x", "cuda:-1", "mps", "meta", ""])
+def test_an_unknown_device_is_refused_with_the_names_that_are_known(monkeypatch, name):
+    monkeypatch.setenv("DEVICE", name)
+    with pytest.raises(ParamsError, match=f"^DEVICE={name}: expected auto, cpu, cuda or cuda:N$"):
+        set_up()
+
+
+@without_cuda
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
+def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch, name):
+    monkeypatch.setenv("DEVICE", name)
+    with pytest.raises(ParamsError, match=f"DEVICE={name}: this machine shows 0 CUDA devices"):
+        set_up()
+
+
+def test_a_cuda_device_beyond_the_last_is_refused(monkeypatch):
+    monkeypatch.setenv("DEVICE", f"cuda:{torch.cuda.device_count()}")
+    with pytest.raises(ParamsError, match=f"shows {torch.cuda.device_count()} CUDA devices"):
+        set_up()
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(precision, dtype):
+    a = torch.ones(2, 2)
+    with autocast(CPU, precision):
+        assert (a @ a).dtype == dtype
+    assert (a @ a).dtype == a.dtype == torch.float32
