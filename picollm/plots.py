@@ -1,11 +1,16 @@
-"""CSV and JSON -> figures. Equal input gives equal bytes; no torch, no display."""
+"""CSV and JSON -> figures. Equal input gives equal bytes, whatever the user's matplotlibrc; no torch, no display."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from picollm import files
 from picollm.errors import DataError
@@ -21,32 +26,65 @@ STAGES = {
     "dpo": ("DPO", "nats per pair"),
 }
 DPI = 120
+plain_style = style.context("default")  # DejaVu Sans and Matplotlib's own defaults, while drawing and while saving
 
 
+class Evaluation:
+    """The flat numbers of metrics/eval.json; a key that is absent or no number is a DataError naming file and key."""
+
+    def __init__(self, path: str | Path):
+        self.path, self.content = path, files.read_json(path)
+        if not isinstance(self.content, dict):
+            raise DataError(f"{path}: expected a JSON object of flat numbers")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.content
+
+    def __getitem__(self, key: str) -> float:
+        if key not in self.content:
+            raise DataError(f"{self.path}: no {key}; run the evaluate stage again")
+        if type(self.content[key]) not in (int, float):
+            raise DataError(f"{self.path}: {key} is {self.content[key]!r}, expected a number")
+        return self.content[key]
+
+    def splits(self, *measures: str) -> list[str]:
+        """test, and unseen where any model has one of the measures on it."""
+        return [split for split in SPLITS if split == "test" or len(self.groups(split, *measures)) > 0]
+
+    def groups(self, split: str, *measures: str) -> list[str]:
+        """The split, whole and per stratum (`test`, `test.degree`), as far as any model has one of the measures."""
+        keys = [key.split(".", 1)[1].rpartition(".") for key in self.content if key.split(".")[0] in MODEL_COLOURS]
+        found = [group for group, _, name in keys if name in measures and group.split(".")[0] == split]
+        return list(dict.fromkeys(["test", *found] if split == "test" else found))
+
+
+@plain_style
 def curves(monitor_csv: str | Path, dpo_csv: str | Path) -> Figure:
     """Left: mean log-probs of the monitor pairs during SFT. Right: mean implicit rewards during DPO."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    monitor = _columns(monitor_csv, "step", "chosen_logps", "rejected_logps")
+    monitor = _series(monitor_csv, "step", "chosen_logps", "rejected_logps")
     _lines(left, monitor, {"chosen_logps": CHOSEN, "rejected_logps": REJECTED}, "_logps")
     _name(left, "SFT: log-probs of the monitor pairs", "step", "nats per response")
-    rewards = _columns(dpo_csv, "step", "chosen_reward", "rejected_reward", "margin")
+    _legend(left)
+    rewards = _series(dpo_csv, "step", "chosen_reward", "rejected_reward", "margin")
     _lines(right, rewards, {"chosen_reward": CHOSEN, "rejected_reward": REJECTED}, "_reward")
     right.plot(rewards["step"], rewards["margin"], color=MARGIN, linewidth=0.9, linestyle="--", label="margin")
     right.axhline(0, color="black", linewidth=0.6)
-    right.legend(frameon=False)
     _name(right, "DPO: implicit rewards of the training pairs", "step", "beta * (policy - reference), nats")
+    _legend(right)
     return figure
 
 
-def losses(folders: dict[str, str]) -> Figure:
+@plain_style
+def losses(folders: Mapping[str, str | Path]) -> Figure:
     """Training and validation loss of each training stage (its name: its folder of CSVs), the kept step marked."""
     figure = Figure(figsize=(14, 4), layout="constrained")
     (panels,) = figure.subplots(1, len(folders), squeeze=False)
     for axes, (stage, folder) in zip(panels, folders.items(), strict=True):
         title, unit = STAGES[stage]
-        train = _columns(f"{folder}/train.csv", "step", "loss")
-        validation = _columns(f"{folder}/val.csv", "step", "loss")
+        train = _series(f"{folder}/train.csv", "step", "loss", at_least=0)  # no rows: a base that came trained
+        validation = _series(f"{folder}/val.csv", "step", "loss")
         if train["step"]:
             axes.plot(train["step"], train["loss"], color=MARGIN, linewidth=0.8, alpha=0.7, label="training")
         axes.plot(validation["step"], validation["loss"], color=CHOSEN, marker="o", markersize=3, label="validation")
@@ -60,22 +98,24 @@ def losses(folders: dict[str, str]) -> Figure:
             linestyle="none",
             label=f"kept: step {validation['step'][best]:.0f}",
         )
-        if stage == "dpo":
+        # Where policy == reference the sigmoid loss is log 2; another loss, or an SFT term in it, starts elsewhere.
+        if stage == "dpo" and math.isclose(validation["loss"][0], math.log(2), abs_tol=1e-3):
             axes.axhline(math.log(2), color="black", linewidth=0.6, linestyle=":", label="log 2")
-        axes.legend(frameon=False)
         _name(axes, f"{title}: loss", "step", unit)
+        _legend(axes)
     return figure
 
 
+@plain_style
 def before_after(eval_json: str | Path, adherence_csv: str | Path) -> Figure:
     """Left: dread of the samples with 95 % intervals. Right: adherence per slot; the unseen splits are hatched."""
-    numbers = files.read_json(eval_json)
+    numbers = Evaluation(eval_json)
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))
-    splits = [split for split in SPLITS if f"sft.{split}.dread" in numbers]
+    splits = numbers.splits("dread")
     places = {(split, model): i for i, (split, model) in enumerate((s, m) for s in splits for m in MODEL_COLOURS)}
     for (split, model), place in places.items():
-        _bar_with_interval(left, place + 0.5 * splits.index(split), numbers, f"{model}.{split}.dread", model, split)
+        _bar_with_interval(left, place + 0.5 * splits.index(split), numbers, model, split, "dread")
     ticks = [place + 0.5 * splits.index(split) for (split, _), place in places.items()]
     left.set_xticks(ticks, [f"{model}\n{split}" for split, model in places], fontsize=8)
     left.axhline(0, color="black", linewidth=0.6)
@@ -84,33 +124,33 @@ def before_after(eval_json: str | Path, adherence_csv: str | Path) -> Figure:
     return figure
 
 
+@plain_style
 def accuracies(eval_json: str | Path) -> Figure:
     """Preference and reward accuracy per split and stratum with 95 % intervals, and the ceiling of each group."""
-    numbers = files.read_json(eval_json)
-    suffix = ".pref_acc"
-    groups = [key[len("sft.") : -len(suffix)] for key in numbers if key.startswith("sft.") and key.endswith(suffix)]
+    numbers = Evaluation(eval_json)
+    names = {"pref_acc": "Preference accuracy", "reward_acc": "Reward accuracy"}
+    groups = [group for split in numbers.splits(*names) for group in numbers.groups(split, *names)]
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    names = {"pref_acc": "Preference accuracy", "reward_acc": "Reward accuracy"}
+    handles = [Patch(color=colour, label=model) for model, colour in MODEL_COLOURS.items()]
+    ceilings = {place: numbers[f"sft.{g}.ceiling"] for place, g in enumerate(groups) if f"sft.{g}.ceiling" in numbers}
+    if ceilings:
+        handles.append(Line2D([], [], color="black", label="ceiling"))
     for axes, (measure, title) in zip(panels, names.items(), strict=True):
         for offset, model in enumerate(MODEL_COLOURS):
             for place, group in enumerate(groups):
-                x = place + (offset - 1) * 0.26
-                _bar_with_interval(axes, x, numbers, f"{model}.{group}.{measure}", model, "test", width=0.25)
-        for place, group in enumerate(groups):
-            if f"sft.{group}.ceiling" in numbers:
-                label = "ceiling" if place == 0 else None
-                axes.hlines(numbers[f"sft.{group}.ceiling"], place - 0.42, place + 0.42, color="black", label=label)
+                _bar_with_interval(axes, place + (offset - 1) * 0.26, numbers, model, group, measure, width=0.25)
+        for place, share in ceilings.items():
+            axes.hlines(share, place - 0.42, place + 0.42, color="black")
         axes.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
         axes.set_xticks(range(len(groups)), [group.replace(".", "\n") for group in groups])
         axes.set_ylim(0, 1.05)
         _name(axes, title, "", "share of pairs")
-    for model, colour in MODEL_COLOURS.items():
-        panels[1].bar(0, 0, color=colour, label=model)
-    figure.legend(*panels[1].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.legend(handles=handles, loc="outside right center", frameon=False)
     return figure
 
 
+@plain_style
 def save(figure: Figure, path: str | Path) -> None:
     """Write a PNG without a date or a version in it, whole or not at all."""
     FigureCanvasAgg(figure)
@@ -120,13 +160,18 @@ def save(figure: Figure, path: str | Path) -> None:
 
 def _adherence(axes: Axes, adherence_csv: str | Path) -> None:
     table = _columns(adherence_csv, "model", "split", "slot", "adherence")
+    _check_numbers(adherence_csv, table, "adherence")
     rows = dict(zip(zip(table["model"], table["split"], table["slot"], strict=True), table["adherence"], strict=True))
     _name(axes, "Adherence: the specification's values that occur in the sample", "", "share of samples")
     if not rows:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no adherence: the prompts are not specifications", ha="center", transform=axes.transAxes)
         return
-    bars = [(model, split) for model in ("sft", "dpo") for split in SPLITS if (model, split, SLOTS[0]) in rows]
+    splits = [split for split in SPLITS if split == "test" or split in table["split"]]
+    bars = [(model, split) for model in ("sft", "dpo") for split in splits]
+    missing = [(*bar, slot) for bar in bars for slot in SLOTS if (*bar, slot) not in rows]
+    if missing:
+        raise DataError(f"{adherence_csv}: no row of {', '.join(missing[0])}; run the evaluate stage again")
     width = 0.8 / len(bars)
     for offset, (model, split) in enumerate(bars):
         x = [place + (offset - (len(bars) - 1) / 2) * width for place in range(len(SLOTS))]
@@ -134,7 +179,7 @@ def _adherence(axes: Axes, adherence_csv: str | Path) -> None:
         axes.bar(x, heights, width * 0.95, label=f"{model}, {split}", **_style(model, split))
     axes.set_xticks(range(len(SLOTS)), SLOTS)
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, ncols=len(bars), loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    _legend(axes, below=0.1)
 
 
 def _style(model: str, split: str) -> dict:
@@ -143,21 +188,18 @@ def _style(model: str, split: str) -> dict:
 
 
 def _bar_with_interval(
-    axes: Axes, x: float, numbers: dict, key: str, model: str, split: str, width: float = 0.8
+    axes: Axes, x: float, numbers: Evaluation, model: str, group: str, measure: str, width: float = 0.8
 ) -> None:
-    missing = [name for name in (key, f"{key}_low", f"{key}_high") if name not in numbers]
-    if missing:
-        raise DataError(f"metrics/eval.json: no {missing[0]}; run the evaluate stage again")
-    value = numbers[key]
+    value, low, high = (numbers[f"{model}.{group}.{measure}{end}"] for end in ("", "_low", "_high"))
     # The interval of a share of 0 or 1 begins at the share; rounding may put it on the wrong side by an ulp.
-    spread = [[max(0.0, value - numbers[f"{key}_low"])], [max(0.0, numbers[f"{key}_high"] - value)]]
-    axes.bar(x, value, width, yerr=spread, capsize=3, error_kw={"linewidth": 0.9}, **_style(model, split))
+    spread = [[max(0.0, value - low)], [max(0.0, high - value)]]
+    fill = _style(model, group.partition(".")[0])
+    axes.bar(x, value, width, yerr=spread, capsize=3, error_kw={"linewidth": 0.9}, **fill)
 
 
 def _lines(axes: Axes, table: dict[str, list], colours: dict[str, str], suffix: str) -> None:
     for name, colour in colours.items():
         axes.plot(table["step"], table[name], color=colour, label=name.removesuffix(suffix))
-    axes.legend(frameon=False)
 
 
 def _name(axes: Axes, title: str, x: str, y: str) -> None:
@@ -165,6 +207,35 @@ def _name(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
+    if x == "step":
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+
+
+def _legend(axes: Axes, below: float = 0.16) -> None:
+    """One line under the axes, where it covers no data."""
+    axes.legend(frameon=False, ncols=5, fontsize=9, columnspacing=1.2, loc="upper center", bbox_to_anchor=(0.5, -below))
+
+
+def _series(path: str | Path, *names: str, at_least: int = 1) -> dict[str, list[float]]:
+    table = _columns(path, *names)
+    _check_numbers(path, table, *names)
+    if len(table[names[0]]) < at_least:
+        raise DataError(f"{path}: no rows; expected at least {at_least}")
+    return table
+
+
+def _check_numbers(path: str | Path, table: dict[str, list], *names: str) -> None:
+    for name in names:
+        for line, cell in enumerate(table[name], start=2):
+            if not _is_finite(cell):
+                raise DataError(f"{path}:{line}: {name} is {cell!r}, expected a finite number")
+
+
+def _is_finite(cell: str | float) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _columns(path: str | Path, *names: str) -> dict[str, list]:

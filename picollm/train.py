@@ -41,8 +41,14 @@ class History:
         files.write_csv(f"{plots}/val.csv", columns, self.validation)
         best = next(row for row in self.validation if row["step"] == self.best_step)
         numbers = {f"best_{name}": value for name, value in best.items()}
-        parameters = sum(parameter.numel() for parameter in run.model.parameters())
-        files.write_json(metrics, {**numbers, "steps": self.steps, "tokens": self.tokens, "parameters": parameters})
+        numbers |= {
+            "steps": self.steps,
+            "tokens": self.tokens,
+            "row_tokens": float(run.train.lengths.mean()),
+            "row_tokens_max": int(run.train.lengths.max()),
+            "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
+        }
+        files.write_json(metrics, numbers)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,50 @@ def test_repetition_is_the_mean_share_of_four_grams_that_came_before():
     assert repetition(["x y z w x y z w", "too short"]) == pytest.approx((1 / 5 + 0) / 2)
 
 
-@pytest.mark.parametrize("measure", [lambda: wilson_interval(0, 0), lambda: mean_interval([]), lambda: repetition([])])
+def test_repetition_counts_only_what_came_earlier_in_the_same_text():
+    # Six times "na": three 4-grams, two of them a repetition; the same 4-gram in another text is none.
+    assert repetition(["na na na na na na", "na na na na"]) == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_a_dash_is_no_word_and_an_apostrophe_parts_none():
+    assert distinct_2(["it's - it\u2019s -- it's a half-open door"]) == 5 / 5
+    assert distinct_2(["door - door -- door"]) == 1 / 2  # door door, twice
+
+
+def test_numbers_may_be_lists_and_are_not_compared_as_lists():
+    # 1 < 2, 5 > 0, 5 > 0; as lists [1, 5, 5] > [2, 0, 0] is False.
+    assert accuracy([1, 5, 5], [2, 0, 0]) == 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        (lambda: accuracy([math.nan, 2.0], [1.0, 1.0]), "not a finite number"),
+        (lambda: win_rate([1.0], [math.inf]), "not a finite number"),
+        (lambda: mean_interval([1.0, math.nan]), "not a finite number"),
+        (lambda: accuracy([1.0, 2.0, 3.0], [2.0]), "expected columns of one length"),
+        (lambda: kl_estimate([-1.0, -2.0], [-2.0], [1, 1]), "expected columns of one length"),
+        (lambda: kl_estimate([-1.0], [-2.0], [0]), "expected at least one token"),
+        (lambda: wilson_interval(6, 5), "a share of 6 in 5"),
+        (lambda: wilson_interval(-0.5, 5), "a share of -0.5 in 5"),
+    ],
+)
+def test_numbers_that_make_no_measure_are_an_error(measure, message):
+    with pytest.raises(DataError, match=message):
+        measure()
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda: wilson_interval(0, 0),
+        lambda: mean_interval([]),
+        lambda: accuracy([], []),
+        lambda: kl_estimate([], [], []),
+        lambda: repetition([]),
+        lambda: distinct_2([]),
+    ],
+)
 def test_no_values_is_an_error(measure):
     with pytest.raises(DataError, match="expected at least one"):
         measure()
