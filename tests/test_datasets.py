@@ -182,6 +182,7 @@ def test_the_seed_alone_decides_every_set():
     assert everything() == everything()
     specs, other = Specifications(SEED, WITHHELD), Specifications(SEED + 1, WITHHELD)
     assert specs.draw("sft", "train", 3) != other.draw("sft", "train", 3)
+    assert specs.rng("any purpose").random() != other.rng("any purpose").random()  # the parts apart
 
 
 @pytest.mark.parametrize(
@@ -257,8 +258,16 @@ def test_own_stories_are_divided_into_training_and_validation(tmp_path, monkeypa
     )
     assert train | validation == stories
     assert not train & validation
-    # 2 % of 1000: mean 20, standard deviation 4.4.
-    assert 2 <= len(validation) <= 42
+    assert len(validation) == 20  # one in fifty
+
+
+def test_two_stories_of_the_users_are_enough(tmp_path, monkeypatch):
+    stories = write_stories(tmp_path, monkeypatch, 2)
+    train, validation = (
+        {text for _, text in corpus_texts(corpus(source="files"), specifications(), split)}
+        for split in ("train", "validation")
+    )
+    assert train | validation == stories and len(train) == len(validation) == 1
 
 
 def test_a_mix_draws_from_the_sources_that_have_a_weight(tmp_path, monkeypatch):
@@ -464,6 +473,17 @@ def test_missing_rows_of_the_users_name_the_pattern(raw):
         make_monitor(sft(source="jsonl"), specifications())
 
 
+@pytest.mark.parametrize("pattern", ["elsewhere/*.jsonl", "data/*.jsonl", "data/raw/../*.jsonl", "../*.jsonl"])
+def test_rows_outside_data_raw_are_refused_with_their_key(raw, tmp_path, pattern):
+    write_jsonl(tmp_path / "data/sft.jsonl", own_rows("p", 30, response="r"))
+    with pytest.raises(ParamsError, match=r"^sft\.files: .*expected files in data/raw/"):
+        make_sft(sft(source="jsonl", files=pattern), specifications())
+    with pytest.raises(ParamsError, match=r"^sft\.monitor: .*expected files in data/raw/"):
+        make_monitor(sft(source="jsonl", monitor=pattern), specifications())
+    with pytest.raises(ParamsError, match=r"^preferences\.files: .*expected files in data/raw/"):
+        make_preferences(preferences(source="jsonl", files=pattern), specifications())
+
+
 # make_base
 
 
@@ -549,14 +569,19 @@ def test_prompts_are_those_of_the_test_and_the_unseen_rows():
 
 def test_sft_rows_are_described_by_counts_lengths_and_dread():
     rows = {
-        "train": [row("a", "p", "one two three"), row("b", "p", "one two three"), row("c", "q", "a b c d e f")],
+        "train": [
+            row("a", "p", "one two three"),
+            row("b", "p", "one two three"),
+            row("c", "q", "one two three"),
+            row("f", "p", "a b c d e f g"),
+        ],
         "test": [row("d", "q", "corpse"), row("e", "r", "a b c")],
     }
     assert datasets.describe_sft(rows) == {
-        "sft.train.rows": 3,
+        "sft.train.rows": 4,
         "sft.train.duplicates": 1,
         "sft.train.words": 4.0,
-        "sft.train.words_max": 6,
+        "sft.train.words_max": 7,
         "sft.train.dread": 0.0,
         "sft.test.rows": 2,
         "sft.test.duplicates": 0,
@@ -573,7 +598,7 @@ def test_pairs_are_described_by_counts_lengths_ceilings_and_flips():
             pair("a", "p", "one two", "one", 0.9),
             pair("b", "p", "one two", "one", 0.9),
             pair("c", "q", "one two three four", "one two three", 0.25, "degree"),
-            pair("d", "r", "a b c d", "a b c", 0.75, "degree"),
+            pair("d", "q", "a b c d", "a b c", 0.75, "degree"),
         ],
         "test": [pair("e", "p", "a", "b", None, "own"), pair("f", "q", "a", "b", 0.5, "degree")],
     }
