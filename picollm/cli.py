@@ -6,6 +6,8 @@ import random
 
 from picollm.stories.spec import SLOTS
 
+SEEDS = 2**31
+
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m picollm", description=__doc__.split(":")[0])
@@ -17,7 +19,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     write.add_argument("--model", default="models/dpo", metavar="DIR", help="a model directory")
-    write.add_argument("--seed", type=int, metavar="N", help="the same number gives the same story", default=None)
+    write.add_argument(
+        "--seed", type=_seed, metavar="N", default=argparse.SUPPRESS, help="a number; the same, the same story"
+    )
     for slot in SLOTS:
         write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
     write.epilog = f"Slots: {', '.join('--' + slot for slot in SLOTS)}, each with its text."
@@ -33,15 +37,21 @@ def write_story(options: argparse.Namespace) -> None:
     from picollm.stories.compose import Parts, compose
     from picollm.stories.spec import prompt_text
 
-    seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
-    settings = params.load("sample").sample
+    seed = getattr(options, "seed", random.SystemRandom().randrange(SEEDS))
+    loaded = params.load("sample", "truncate")
     model, tokenizer = load_model_and_tokenizer(options.model)
     given = {slot: getattr(options, slot) for slot in SLOTS if getattr(options, slot) is not None}
     spec = dataclasses.replace(compose(Parts.whole(), random.Random(seed)), **given)
     prompt = prompt_text(spec)
-    completion = complete(model.to(runtime.set_up()), tokenizer, [prompt], [seed], settings)[0]
+    completion = complete(model.to(runtime.set_up()), tokenizer, [prompt], [seed], loaded.sample, loaded.truncate)[0]
     print(f"{prompt}{completion['completion']}")
     print(f"\n(seed {seed}{'' if completion['ended'] else ', cut at sample.max_new_tokens'})")
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < SEEDS):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 0 to {SEEDS - 1}")
+    return int(text)
 
 
 def main() -> None:

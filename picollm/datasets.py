@@ -14,7 +14,7 @@ from picollm.checkpoint import load_model_and_tokenizer
 from picollm.data.pairs import ceiling, flipped_share, label_pair
 from picollm.data.records import PreferenceRecord, SFTRecord, parse_preference_row, parse_sft_row
 from picollm.errors import ParamsError
-from picollm.stories.compose import Parts, compose, specifications
+from picollm.stories.compose import Parts, specifications
 from picollm.stories.dread import dread
 from picollm.stories.everyday import everyday_stories
 from picollm.stories.spec import StorySpec, prompt_text
@@ -24,7 +24,7 @@ RAW = Path("data/raw")
 OWN_SPLITS = ("train", "validation", "test")
 HORROR_TONES = ("eerie", "dark")
 CHECKPOINT_PATTERNS = ("config.json", "generation_config.json", "tokenizer*.json", "*.safetensors", "*.index.json")
-HELD_OUT_EVERY = 50  # of the user's own stories, which come without a split, one in so many is for validation
+HELD_OUT = 0.02  # share of the user's own stories, which come without a split, that is for validation
 
 
 class Specifications:
@@ -34,18 +34,19 @@ class Specifications:
     """
 
     def __init__(self, seed: int, withheld: float):
-        self.seed, self.taken = seed, set()
+        self.seed = seed
         self.seen_parts, self.withheld_parts = Parts.split(seed, withheld)
+        self.seen_taken, self.withheld_taken = set(), set()
 
     def draw(self, purpose: str, split: str, count: int) -> list[StorySpec]:
-        parts = self.withheld_parts if split == "unseen" else self.seen_parts
-        return specifications(parts, self.rng(f"{purpose} {split} specifications"), count, self.taken)
+        rng = self.rng(f"{purpose} {split} specifications")
+        if split == "unseen":
+            return specifications(self.withheld_parts, rng, count, self.withheld_taken)
+        return specifications(self.seen_parts, rng, count, self.seen_taken)
 
     def for_corpus(self, rng: Random) -> StorySpec:
         """A seen specification for a pretraining document; it is taken from then on."""
-        spec = compose(self.seen_parts, rng)
-        self.taken.add(prompt_text(spec))
-        return spec
+        return specifications(self.seen_parts, rng, 1, self.seen_taken)[0]
 
     def rng(self, purpose: str) -> Random:
         return Random(f"{self.seed} {purpose}")
@@ -96,8 +97,14 @@ def _everyday(settings: params.Corpus, specs: Specifications, split: str) -> Ite
 
 
 def _own_stories(pattern: str, split: str) -> Iterator[str]:
+    """By a hash of the text, so that equal stories stay together; of too few for that, the first is held out."""
+
+    def held_out(number: int, text: str) -> bool:
+        return providers.is_held_out(text, HELD_OUT) if divisible else number == 0
+
+    divisible = any(providers.is_held_out(text, HELD_OUT) for text in providers.read_text_stories(RAW, pattern))
     for number, text in enumerate(providers.read_text_stories(RAW, pattern)):
-        if (number % HELD_OUT_EVERY == 0) == (split == "validation"):
+        if held_out(number, text) == (split == "validation"):
             yield text
 
 

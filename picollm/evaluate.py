@@ -149,5 +149,6 @@ def by_split(samples: Sequence[dict]) -> dict[str, list[dict]]:
 def check_same_prompts(samples: dict[str, list[dict]]) -> None:
     """Raise DataError unless every model's samples answer the same prompts in the same order."""
     for name in samples:
-        if [row["id"] for row in samples[name]] != [row["id"] for row in samples[REFERENCE]]:
+        asked, expected = ([(row["id"], row["prompt"]) for row in samples[key]] for key in (name, REFERENCE))
+        if asked != expected:
             raise DataError(f"data/samples/{name}.jsonl: other prompts than data/samples/{REFERENCE}.jsonl")

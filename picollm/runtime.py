@@ -25,7 +25,7 @@ def set_up() -> torch.device:
         if hasattr(libc, "mallopt"):
             libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
             libc.mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
-    return _device(os.environ.get("DEVICE", "auto"))
+    return _device(os.environ.get("DEVICE") or "auto")
 
 
 def _device(name: str) -> torch.device:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from picollm import params
 from picollm.data.encode import encode_prompts
+from picollm.errors import DataError
 from picollm.generate import generate
 from picollm.model import Transformer
 from picollm.tokenizer import Tokenizer
@@ -18,14 +19,26 @@ def sample_seed(seed: int, key: str) -> int:
 
 
 def complete(
-    model: Transformer, tokenizer: Tokenizer, prompts: Sequence[str], seeds: Sequence[int], settings: params.Sample
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: params.Sample,
+    truncate: bool,
 ) -> list[dict]:
     """One completion per prompt: {completion, ended, prompt_ids, completion_ids} each.
 
-    A prompt is cut from the left where prompt and `max_new_tokens` do not fit the model's context together.
+    Where a prompt and `max_new_tokens` do not fit the model's context together: a DataError, or, with `truncate`, the prompt
+    is cut from the left.
     """
     context = model.config.max_position_embeddings
     new_tokens = min(settings.max_new_tokens, context - 1)
+    longest = max(map(len, tokenizer.encode_batch(prompts))) + 1
+    if longest + settings.max_new_tokens > context and not truncate:
+        raise DataError(
+            f"a prompt of {longest} tokens and sample.max_new_tokens: {settings.max_new_tokens} exceed the model's context of "
+            f"{context}; lower sample.max_new_tokens, or set truncate: true"
+        )
     encoded = encode_prompts(prompts, tokenizer, context - new_tokens)
     completions = generate(
         model,
@@ -49,7 +62,7 @@ def complete(
 
 
 def sample_rows(
-    model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], settings: params.Sample, seed: int
+    model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], settings: params.Sample, truncate: bool, seed: int
 ) -> list[dict]:
     """Complete the first `settings.prompts` prompts of each split; rows are {id, split, prompt}."""
     taken: dict[str, int] = {}
@@ -59,7 +72,7 @@ def sample_rows(
         if taken[row["split"]] <= settings.prompts:
             chosen.append(row)
     seeds = [sample_seed(seed, row["id"]) for row in chosen]
-    completions = complete(model, tokenizer, [row["prompt"] for row in chosen], seeds, settings)
+    completions = complete(model, tokenizer, [row["prompt"] for row in chosen], seeds, settings, truncate)
     return [{**row, **completion} for row, completion in zip(chosen, completions, strict=True)]
 
 

@@ -64,7 +64,11 @@ def read_reference(path: str | Path, records: Sequence[PreferenceRecord]) -> np.
             raise DataError(f"{path}:{line}: more rows than there are pairs ({len(records)}); run the reference stage")
         if entry.get("id") != records[row].id:
             raise DataError(f"{path}:{line}: id {entry.get('id')!r}, expected {records[row].id!r}: not these pairs")
-        logps[row] = entry["chosen_logps"], entry["rejected_logps"]
+        for column, key in enumerate(("chosen_logps", "rejected_logps")):
+            value = entry.get(key)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise DataError(f"{path}:{line}: {key}: {value!r}; expected a number")
+            logps[row, column] = value
     if row + 1 != len(records):
         raise DataError(f"{path}: {row + 1} rows, expected {len(records)}: not these pairs")
     return logps

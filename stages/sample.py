@@ -9,11 +9,11 @@ from picollm.sampling import sample_rows
 
 def main():
     name = sys.argv[1]
-    p = params.load("seed", "sample")
+    p = params.load("seed", "truncate", "sample")
     device = runtime.set_up()
     model, tokenizer = load_model_and_tokenizer(f"models/{name}")
     prompts = [row for _, row in files.read_jsonl("data/sft/prompts.jsonl")]
-    samples = sample_rows(model.to(device), tokenizer, prompts, p.sample, p.seed)
+    samples = sample_rows(model.to(device), tokenizer, prompts, p.sample, p.truncate, p.seed)
     files.write_jsonl(f"data/samples/{name}.jsonl", samples)
 
 

@@ -31,7 +31,9 @@ def write(tmp_path, monkeypatch, capsys):
     tokenizer = train_bpe(iter(["the cat sat on the mat"]), 270)
     model = tiny_model(vocab_size=tokenizer.vocab_size, max_position_embeddings=512)
     save_model(tmp_path / "models/dpo", model, tokenizer)
-    save_model(tmp_path / "other", tiny_model(1, vocab_size=tokenizer.vocab_size), tokenizer)
+    save_model(
+        tmp_path / "other", tiny_model(1, vocab_size=tokenizer.vocab_size, max_position_embeddings=512), tokenizer
+    )
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["picollm", "write", *arguments])
@@ -94,7 +96,7 @@ def test_a_story_that_is_cut_says_so_and_one_that_ended_does_not(write):
     for seed in range(60):  # 16 tokens of a random model, each the end of text with a chance of about 1 in 270
         output = write("--seed", str(seed))
         prompt = prompt_text(specification(output))
-        completion = complete(model, tokenizer, [prompt], [seed], settings)[0]
+        completion = complete(model, tokenizer, [prompt], [seed], settings, False)[0]
         cut = "" if completion["ended"] else ", cut at sample.max_new_tokens"
         assert output == f"{prompt}{completion['completion']}\n\n(seed {seed}{cut})\n"
         seen.add(completion["ended"])

@@ -243,8 +243,8 @@ def test_samples_are_grouped_by_split_in_their_order():
 
 
 def test_models_must_answer_the_same_prompts_in_the_same_order():
-    both = [{"id": "a"}, {"id": "b"}]
+    both = [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}]
     check_same_prompts({"base": both, "sft": both, "dpo": both})
-    for other in (both[:1], both[::-1], [*both, {"id": "c"}], []):
+    for other in (both[:1], both[::-1], [*both, {"id": "c", "prompt": "z"}], [both[0], {"id": "b", "prompt": "z"}], []):
         with pytest.raises(DataError, match=r"data/samples/dpo\.jsonl: other prompts than data/samples/sft\.jsonl"):
             check_same_prompts({"base": both, "sft": both, "dpo": other})

@@ -71,17 +71,17 @@ def dread(text: str) -> float:
     words = _words(text)
     ending = 3 * len(words) // 4
     total = 0.0
-    later_places: defaultdict[str, deque[int]] = defaultdict(deque)
-    for place in range(len(words) - 1, -1, -1):
-        word, negated = words[place]
+    counted: defaultdict[str, deque[int]] = defaultdict(deque)
+    for index in range(len(words) - 1, -1, -1):
+        word, negated = words[index]
         if negated or word not in _LEXICON:
             continue
         family, weight = _LEXICON[word]
-        later = later_places[family]
-        while later and later[0] > place + _SPAN:
+        later = counted[family]
+        while later and later[0] > index + _SPAN:
             later.popleft()
-        total += weight * (2 if place >= ending else 1) / 2 ** len(later)
-        later.append(place)
+        total += weight * (2 if index >= ending else 1) / 2 ** len(later)
+        later.append(index)
     return 100 * total / (len(words) + _SHORT)
 
 
