@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from picollm.params import Sample
 from picollm.errors import DataError
+from picollm.params import Sample
 from picollm.sampling import PREVIEW_TOKENS, complete, preview, sample_rows, sample_seed
 from picollm.tokenizer import train_bpe
 from tests.tiny import tiny_model
