@@ -16,7 +16,7 @@ from picollm.data.records import PreferenceRecord, SFTRecord, parse_preference_r
 from picollm.errors import ParamsError
 from picollm.stories.compose import Parts, specifications
 from picollm.stories.dread import dread
-from picollm.stories.everyday import everyday_stories
+from picollm.stories.everyday import everyday_stories, invented_spec
 from picollm.stories.spec import StorySpec, prompt_text
 from picollm.stories.templates import shade_plan, write_story
 
@@ -129,11 +129,13 @@ def make_sft(settings: params.SftData, specs: Specifications) -> dict[str, list[
     rows = {}
     for split, count in counts.items():
         rng = specs.rng(f"sft {split} stories")
-        rows[split] = [
-            SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story)
-            for number, spec in enumerate(specs.draw("sft", split, count))
-            for story in [tell(spec, rng.choices(list(tones), list(tones.values()))[0], rng)]
-        ]
+        invented_rng = specs.rng(f"sft {split} invented")
+        rows[split] = []
+        for number, composed in enumerate(specs.draw("sft", split, count)):
+            invented = split == "train" and invented_rng.random() < settings.invented
+            spec = invented_spec(invented_rng) if invented else composed
+            story = tell(spec, rng.choices(list(tones), list(tones.values()))[0], rng)
+            rows[split].append(SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story))
     return rows
 
 

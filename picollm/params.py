@@ -86,6 +86,7 @@ class SftData(Section):
     files: Annotated[str, Field(min_length=1)]
     monitor: Annotated[str, Field(min_length=1)]
     mix: Mix
+    invented: Share
     rows: Count
     validation_rows: Count
     test_rows: Count

@@ -14,7 +14,7 @@ from picollm.stories import everyday_words as words
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text, with_article, without_article
 
 DRILL_SHARE = 0.1  # of the documents that would otherwise be specification stories
-INVENTED_SHARE = 0.5  # of the specification stories; the others come from the caller's source
+INVENTED_SHARE = 0.6  # of the specification stories; the others come from the caller's source
 DETAIL_SHARE = 0.5  # of the plain stories
 CLOSING_SHARE = 0.8  # of the plain stories
 ANIMAL_HERO_SHARE = 0.3  # of the plain stories

@@ -11,17 +11,15 @@ from picollm.stories.spec import SLOTS, StorySpec, without_article
 BEATS = ("opening", "rule", "rising", "deepening", "twist", "ending")
 PATTERNS = {"wholesome": WHOLESOME, "eerie": EERIE, "dark": DARK}
 SHADES = tuple(PATTERNS)
-# A horror story is not of one piece: a beat keeps the tone of its story this often and else takes the other horror shade,
-# so that dread varies continuously between the two.
-TONE_KEPT = 0.8
-OTHER_HORROR = {"eerie": "dark", "dark": "eerie"}
+# A story is not of one piece: a beat keeps the tone of its story this often and else takes the shade next to it. So dread
+# varies continuously, and no tone is likelier than another for being more uniform: the SFT model stays neutral.
+TONE_KEPT = 0.85
+NEXT_SHADE = {"wholesome": "eerie", "eerie": "dark", "dark": "eerie"}
 
 
 def shade_plan(tone: str, rng: Random) -> tuple[str, ...]:
-    """A shade for each beat of a story of this tone; a wholesome story is wholesome throughout."""
-    if tone == "wholesome":
-        return (tone,) * len(BEATS)
-    return tuple(tone if rng.random() < TONE_KEPT else OTHER_HORROR[tone] for _ in BEATS)
+    """A shade for each beat of a story of this tone."""
+    return tuple(tone if rng.random() < TONE_KEPT else NEXT_SHADE[tone] for _ in BEATS)
 
 
 def write_story(spec: StorySpec, shades: Sequence[str], rng: Random) -> str:
