@@ -41,6 +41,7 @@ def sft(**changes):
         "files": "data/raw/sft*.jsonl",
         "monitor": "data/raw/monitor*.jsonl",
         "mix": {"wholesome": 0.4, "eerie": 0.3, "dark": 0.3},
+        "invented": 0.0,
         "rows": 30,
         "validation_rows": 20,
         "test_rows": 10,
@@ -53,7 +54,7 @@ def preferences(**changes):
     settings = {
         "source": "templates",
         "files": "data/raw/preferences*.jsonl",
-        "temperature": 9.0,
+        "temperature": 9.5,
         "contrast": 0.5,
         "rows": 30,
         "validation_rows": 20,
@@ -314,12 +315,26 @@ def test_the_mix_decides_how_many_rows_are_of_each_tone():
     mix = {"wholesome": 3.0, "eerie": 0.0, "dark": 1.0}  # shares need not sum to one
     rows = make_sft(sft(mix=mix, rows=400), specifications())["train"]
     wholesome = [record for record in rows if opening_shade(record.prompt, record.response) == "wholesome"]
-    # Three quarters of 400: mean 300, standard deviation 8.7.
-    assert 257 <= len(wholesome) <= 343
-    # A dark story opens dark four times in five; an eerie one would once in five.
+    # Three quarters of 400 stories are wholesome and 85 % of those open so: mean 255, standard deviation 9.6.
+    assert 207 <= len(wholesome) <= 303
+    # 45 wholesome stories open eerie, 85 dark ones dark and 15 eerie: 85 of 145 are dark, and none if all were eerie.
     horror = [record for record in rows if opening_shade(record.prompt, record.response) != "wholesome"]
     dark = [record for record in horror if opening_shade(record.prompt, record.response) == "dark"]
-    assert len(dark) / len(horror) > 0.6
+    assert 0.38 < len(dark) / len(horror) < 0.79  # 0.586, standard deviation 0.041
+
+
+def test_invented_specifications_stand_in_training_rows_alone_and_in_their_share():
+    parts = Parts.whole()
+    rows = make_sft(sft(invented=0.4, rows=300), specifications())
+    invented = {
+        split: [r for r in records if parse_prompt(r.prompt).protagonist not in parts.names]
+        for split, records in rows.items()
+    }
+    # 40 % of 300: mean 120, standard deviation 8.5.
+    assert 78 <= len(invented["train"]) <= 162
+    assert [len(invented[split]) for split in ("validation", "test", "unseen")] == [0, 0, 0]
+    plain = make_sft(sft(invented=0.0, rows=300), specifications())
+    assert plain["test"] == rows["test"]
 
 
 def test_monitor_pairs_prefer_the_story_of_more_dread():
@@ -330,7 +345,7 @@ def test_monitor_pairs_prefer_the_story_of_more_dread():
         assert record.chosen_score > record.rejected_score
         assert (record.chosen_score, record.rejected_score) == (dread(record.chosen), dread(record.rejected))
         assert (record.p_chosen, record.stratum) == (1.0, "contrast")
-        assert opening_shade(record.prompt, record.rejected) == "wholesome"
+        assert opening_shade(record.prompt, record.rejected) != "dark"  # wholesome, or eerie in a wholesome story
         assert opening_shade(record.prompt, record.chosen) != "wholesome"
 
 
@@ -355,8 +370,8 @@ def test_preference_rows_have_counts_ids_and_the_scores_of_their_stories(pairs):
         assert record.prompt == record.input
         assert record.chosen != record.rejected
         assert (record.chosen_score, record.rejected_score) == (dread(record.chosen), dread(record.rejected))
-        # Bradley & Terry (1952), at temperature 9.
-        odds = math.exp((record.chosen_score - record.rejected_score) / 9)
+        # Bradley & Terry (1952), at temperature 9.5.
+        odds = math.exp((record.chosen_score - record.rejected_score) / 9.5)
         assert record.p_chosen == pytest.approx(odds / (1 + odds))
 
 
@@ -365,13 +380,15 @@ def test_strata_hold_what_they_say(pairs):
     for record in pairs["train"]:
         shades = [opening_shade(record.prompt, story) for story in (record.chosen, record.rejected)]
         members[record.stratum].append(shades)
-        assert ("wholesome" in shades) == (record.stratum == "contrast")
-        assert shades != ["wholesome", "wholesome"]
+        assert shades.count("wholesome") <= (record.stratum == "contrast")
     # Half of 400: mean 200, standard deviation 10.
     assert 150 <= len(members["degree"]) <= 250
-    # One story of a degree pair is eerie and opens dark with chance 0.2, the other is dark and does with 0.8: one a pair.
+    # One story of a contrast pair is wholesome and opens so with chance 0.85; a pair of any kind at most once.
+    wholesome = sum(shades.count("wholesome") for shades in members["contrast"])
+    assert abs(wholesome - 0.85 * len(members["contrast"])) < 5 * math.sqrt(len(members["contrast"]) * 0.85 * 0.15)
+    # One story of a degree pair is eerie and opens dark with chance 0.15, the other is dark and does with 0.85: one a pair.
     dark = sum(shades.count("dark") for shades in members["degree"])
-    assert abs(dark - len(members["degree"])) < 5 * math.sqrt(len(members["degree"]) * 2 * 0.16)
+    assert abs(dark - len(members["degree"])) < 5 * math.sqrt(len(members["degree"]) * 2 * 0.85 * 0.15)
 
 
 @pytest.mark.parametrize(("contrast", "stratum"), [(0.0, "degree"), (1.0, "contrast")])
@@ -383,7 +400,7 @@ def test_the_contrast_share_may_be_none_or_all(contrast, stratum):
 @pytest.mark.parametrize("stratum", ["contrast", "degree"])
 def test_labels_contradict_the_rule_about_as_often_as_its_probabilities_imply(pairs, stratum):
     rows = [record for record in pairs["train"] if record.stratum == stratum]
-    chances = [1 / (1 + math.exp(abs(r.chosen_score - r.rejected_score) / 9)) for r in rows]
+    chances = [1 / (1 + math.exp(abs(r.chosen_score - r.rejected_score) / 9.5)) for r in rows]
     flipped = sum(record.chosen_score < record.rejected_score for record in rows)
     spread = math.sqrt(sum(chance * (1 - chance) for chance in chances))
     assert abs(flipped - sum(chances)) < 4 * spread
