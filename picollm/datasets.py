@@ -120,14 +120,8 @@ def make_sft(settings: params.SftData, specs: Specifications) -> dict[str, list[
     if settings.source == "jsonl":
         return _own_rows("sft.files", settings.files, parse_sft_row, OWN_SPLITS)
     tones = settings.mix.model_dump()
-    counts = {
-        "train": settings.rows,
-        "validation": settings.validation_rows,
-        "test": settings.test_rows,
-        "unseen": settings.test_rows,
-    }
     rows = {}
-    for split, count in counts.items():
+    for split, count in _template_counts(settings).items():
         rng = specs.rng(f"sft {split} stories")
         invented_rng = specs.rng(f"sft {split} invented")
         rows[split] = []
@@ -137,6 +131,12 @@ def make_sft(settings: params.SftData, specs: Specifications) -> dict[str, list[
             story = tell(spec, rng.choices(list(tones), list(tones.values()))[0], rng)
             rows[split].append(SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story))
     return rows
+
+
+def _template_counts(settings: params.SftData | params.Preferences) -> dict[str, int]:
+    """Rows per split; unseen is as large as test."""
+    test = settings.test_rows
+    return {"train": settings.rows, "validation": settings.validation_rows, "test": test, "unseen": test}
 
 
 def make_monitor(settings: params.SftData, specs: Specifications) -> list[PreferenceRecord]:
@@ -161,14 +161,8 @@ def make_preferences(settings: params.Preferences, specs: Specifications) -> dic
     """Preference pairs by split, from the templates or from the user's files."""
     if settings.source == "jsonl":
         return _own_rows("preferences.files", settings.files, partial(parse_preference_row, score=dread), OWN_SPLITS)
-    counts = {
-        "train": settings.rows,
-        "validation": settings.validation_rows,
-        "test": settings.test_rows,
-        "unseen": settings.test_rows,
-    }
     rows = {}
-    for split, count in counts.items():
+    for split, count in _template_counts(settings).items():
         story_rng, label_rng = specs.rng(f"preferences {split} stories"), specs.rng(f"preferences {split} labels")
         rows[split] = []
         for number, spec in enumerate(specs.draw("preferences", split, count)):
