@@ -127,7 +127,7 @@ def test_shares_of_the_kinds():
     # Binomial, n = 4000: mean n p, bounds of four standard deviations sqrt(n p (1 - p)).
     assert abs(len(specifications) - 1800) < 126  # p = 0.5 * 0.9, sd 31.5
     assert abs(len(drills) - 200) < 56  # p = 0.5 * 0.1, sd 13.8
-    assert abs(len(calls) - 900) < 106  # p = 0.5 * 0.9 * 0.5, sd 26.4
+    assert abs(len(calls) - 720) < 98  # p = 0.5 * 0.9 * 0.4, sd 24.3
     told = [specification_and_story(document)[0] for document in specifications]
     assert [spec for spec in told if spec in calls] == calls
 
