@@ -5,7 +5,9 @@ directory of theirs can be read here. Nothing is unpickled.
 """
 
 import os
+import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,13 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from picollm import files
-from picollm.errors import CheckpointError, DataError
+from picollm.errors import CheckpointError, DataError, shown
 from picollm.model import ModelConfig, Transformer
+from picollm.params import MAX_PARAMETERS, Layers, Size
 from picollm.tokenizer import Tokenizer, load_tokenizer
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
-Size = Annotated[int, Field(ge=1, le=2**24)]
+HASH = re.compile(r"[0-9a-f]{30,64}")  # how the caches of DVC and of the Hugging Face hub name a file
 
 
 class LlamaConfig(BaseModel):
@@ -34,7 +37,7 @@ class LlamaConfig(BaseModel):
     vocab_size: Size
     hidden_size: Size
     intermediate_size: Size
-    num_hidden_layers: Annotated[int, Field(ge=1, le=1024)]
+    num_hidden_layers: Layers
     num_attention_heads: Size
     num_key_value_heads: Size | None = None
     head_dim: Size | None = None
@@ -59,7 +62,7 @@ def base_checkpoint(folder: str | Path) -> Path | None:
 def read_config(folder: Path) -> ModelConfig:
     """The shape that a model directory's config.json gives. Raises CheckpointError for a model that is not this Llama."""
     path = folder / CONFIG
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such file; expected a Hugging Face Llama directory")
     try:
         config = LlamaConfig.model_validate(files.read_json(path))
@@ -67,14 +70,16 @@ def read_config(folder: Path) -> ModelConfig:
         raise CheckpointError(str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise CheckpointError(f"{path}: {key}: {first['msg']} (found {first['input']!r:.80})") from None
+        where = ": ".join([str(path), *map(str, first["loc"])])
+        raise CheckpointError(f"{where}: {first['msg']} (found {shown(first['input'])})") from None
     rope = config.rope_parameters or {}
     if rope.get("rope_type", "default") != "default":
-        raise CheckpointError(f"{path}: rope_parameters.rope_type: {rope['rope_type']!r}; only default is supported")
+        raise CheckpointError(
+            f"{path}: rope_parameters.rope_type: {shown(rope['rope_type'])}; only default is supported"
+        )
     theta = config.rope_theta or rope.get("rope_theta", 10000.0)
-    if not isinstance(theta, int | float) or theta <= 0:
-        raise CheckpointError(f"{path}: rope_theta: {theta!r}; expected a number above 0")
+    if isinstance(theta, bool) or not isinstance(theta, int | float) or not 0 < theta <= sys.float_info.max:
+        raise CheckpointError(f"{path}: rope_theta: {shown(theta)}; expected a number above 0")
     shape = ModelConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -98,14 +103,24 @@ def read_config(folder: Path) -> ModelConfig:
 def load_model(folder: str | Path) -> Transformer:
     """The model of a directory, in float32 on the CPU. Raises CheckpointError naming the file and the tensor."""
     folder = Path(folder)
+    _refuse_links_out(folder)
     config = read_config(folder)
     with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in Transformer(config).state_dict().items()}
+        empty = Transformer(config)
+    if (parameters := sum(parameter.numel() for parameter in empty.parameters())) > MAX_PARAMETERS:
+        raise CheckpointError(
+            f"{folder / CONFIG}: vocab_size, hidden_size, intermediate_size and num_hidden_layers make {parameters:,} "
+            f"parameters; expected at most {MAX_PARAMETERS:,}"
+        )
+    expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     if config.tie_word_embeddings:
         del expected["lm_head.weight"]
     state = {}
     for path in _weight_files(folder):
-        state |= _read_tensors(path, expected)
+        tensors = _read_tensors(path, expected)
+        if twice := state.keys() & tensors.keys():
+            raise CheckpointError(f"{path}: tensor {min(twice)} stands in another file too")
+        state |= tensors
     missing = sorted(expected.keys() - state.keys())
     if missing:
         raise CheckpointError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} of {len(expected)} are)")
@@ -119,6 +134,7 @@ def load_model(folder: str | Path) -> Transformer:
 def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer]:
     """Both halves of a model directory, after checking that they have the same vocabulary."""
     folder = Path(folder)
+    _refuse_links_out(folder)
     tokenizer = load_tokenizer(folder)
     check_vocabulary(read_config(folder), tokenizer, folder)
     return load_model(folder), tokenizer
@@ -136,7 +152,9 @@ def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> 
     """Write a whole model directory, or none: it is made beside `folder` and then takes its place."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(left)  # of a process that was killed while it wrote
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     draft.chmod(0o755)
     try:
         files.write_json(draft / CONFIG, _config_json(model, tokenizer))
@@ -188,6 +206,20 @@ def _generation_json(config: ModelConfig, tokenizer: Tokenizer) -> dict:
     }
 
 
+def _refuse_links_out(folder: Path) -> None:
+    """A directory from elsewhere may hold links; what they lead to is neither read nor copied as part of a model."""
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if name.endswith((".json", ".safetensors")) and _leads_out(folder / name):
+            raise CheckpointError(f"{folder / name}: a link out of its directory; put the file itself there")
+
+
+def _leads_out(path: Path) -> bool:
+    """Whether `path` is a link to a file outside its directory that is not one of a cache whose names are hashes."""
+    target = Path(os.path.realpath(path))
+    inside = Path(os.path.realpath(path.parent)) in target.parents
+    return path.is_symlink() and not inside and not HASH.fullmatch(target.name)
+
+
 def _weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a directory: one, or those that its index names."""
     if (folder / WEIGHTS).is_file():
@@ -200,11 +232,12 @@ def _weight_files(folder: Path) -> list[Path]:
     except DataError as error:
         raise CheckpointError(str(error)) from None
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
-    names = set(weight_map.values()) if isinstance(weight_map, dict) else {None}
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
+    beside = {path.name for path in folder.iterdir() if path.is_file() and not _leads_out(path)}
     for name in names:
-        if not isinstance(name, str) or Path(name).name != name or not (folder / name).is_file():
-            raise CheckpointError(f"{index}: weight_map: {name!r} is not a file beside it")
-    return [folder / name for name in sorted(names)]
+        if not isinstance(name, str) or name not in beside:
+            raise CheckpointError(f"{index}: weight_map: {shown(name)} is not a file beside it")
+    return [folder / name for name in sorted(set(names))]
 
 
 def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
@@ -216,16 +249,16 @@ def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str,
                 if name not in expected:
                     if name.endswith("rotary_emb.inv_freq") or name == "lm_head.weight":
                         continue  # derived from the configuration: old files store them all the same
-                    raise CheckpointError(f"{path}: tensor {name} has no place in this model")
+                    raise CheckpointError(f"{path}: tensor {name:.200} has no place in this model")
                 view = reader.get_slice(name)
                 shape, dtype = tuple(view.get_shape()), view.get_dtype()
                 if shape != expected[name]:
                     raise CheckpointError(
-                        f"{path}: tensor {name} has shape {shape}; config.json asks for {expected[name]}"
+                        f"{path}: tensor {name} has shape {shown(shape)}; config.json asks for {expected[name]}"
                     )
                 if dtype not in FLOATS:
                     raise CheckpointError(f"{path}: tensor {name} has type {dtype}; expected one of {sorted(FLOATS)}")
                 state[name] = reader.get_tensor(name).float()
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from None
+    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: more than can be mapped or held
+        raise CheckpointError(f"{path}: not a whole safetensors file: {error!s:.300}") from None
     return state

@@ -1,8 +1,9 @@
-"""The command line: python -m picollm write. Imports what is heavy only where it is used, so that --help is quick."""
+"""The command line: python -m picollm write, clean. Imports what is heavy only where it is used, so that --help is quick."""
 
 import argparse
 import dataclasses
 import random
+import shutil
 
 from picollm.stories.spec import SLOTS
 
@@ -26,6 +27,13 @@ def parser() -> argparse.ArgumentParser:
         write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
     write.epilog = f"Slots: {', '.join('--' + slot for slot in SLOTS)}, each with its text."
     write.set_defaults(run=write_story)
+    clean = commands.add_parser(
+        "clean",
+        help="list and remove the saved state of runs that did not end",
+        description="List the state in .resume/ that killed runs left behind, and remove all that no process uses.",
+    )
+    clean.add_argument("--dry-run", action="store_true", help="list only")
+    clean.set_defaults(run=clean_states)
     return top
 
 
@@ -46,6 +54,21 @@ def write_story(options: argparse.Namespace) -> None:
     completion = complete(model.to(runtime.set_up()), tokenizer, [prompt], [seed], loaded.sample, loaded.truncate)[0]
     print(f"{prompt}{completion['completion']}")
     print(f"\n(seed {seed}{'' if completion['ended'] else ', cut at sample.max_new_tokens'})")
+
+
+def clean_states(options: argparse.Namespace) -> None:
+    """Print every saved state and what becomes of it."""
+    from picollm import resume
+
+    found = resume.leftovers()
+    for left in found:
+        kept = f"in use by {left.holder}" if left.holder else "kept" if options.dry_run else "removed"
+        step = "no whole step" if left.step is None else f"step {left.step}"
+        print(f"{left.folder}: {step}, {left.size / 1e6:.1f} MB: {kept}")
+        if kept == "removed":
+            shutil.rmtree(left.folder)
+    if not found:
+        print(f"{resume.states_folder()}: nothing is left")
 
 
 def _seed(text: str) -> int:

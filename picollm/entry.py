@@ -1,14 +1,20 @@
 """How a stage or a command begins and ends: a user's mistake is a message, not a traceback."""
 
+import signal
 import sys
 from collections.abc import Callable
 
-from picollm.errors import PicollmError
+from picollm.errors import Interrupted, PicollmError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; one of the project's own errors is printed and ends the process with status 1."""
+    """Call `main`; one of the project's own errors is printed and ends the process with status 1, a signal with 128 + its number."""
     try:
         main()
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        sys.exit(128 + error.number)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except PicollmError as error:
         sys.exit(f"error: {error}")

@@ -5,16 +5,18 @@ import hashlib
 import json
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from picollm.errors import DataError
+from picollm.errors import DataError, shown
 
 MAX_LINE = 16 * 2**20
 MAX_JSON = 256 * 2**20
+MAX_DEPTH = 100  # objects and arrays within each other: what can be read can be written and shown again
 CHUNK = 2**20
 
 
@@ -26,7 +28,7 @@ def write_atomic(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with os.fdopen(handle, mode, **text) as file:
@@ -38,13 +40,26 @@ def write_atomic(path: str | Path, mode: str = "w") -> Iterator[IO]:
     except BaseException:
         os.unlink(draft)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder last: after a loss of power a renamed file may else stand under its old name."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_json(path: str | Path) -> Any:
     """The content of a JSON file. DataError for a file that is missing, too large, not UTF-8 or not JSON."""
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_JSON:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise DataError(f"{path}: not a regular file")
+        if status.st_size > MAX_JSON:
             raise DataError(f"{path}: larger than {MAX_JSON >> 20} MB")
         return _parse(path.read_bytes().decode("utf-8"), str(path))
     except FileNotFoundError:
@@ -186,13 +201,13 @@ def _parse(text: str, where: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
         if len(content) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise DataError(f"{where}: key {twice!r} stands twice in one object")
+            seen: set[str] = set()
+            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+            raise DataError(f"{where}: key {shown(twice)} stands twice in one object")
         return content
 
     try:
-        return json.loads(
+        content = json.loads(
             text.removeprefix("\ufeff"),
             parse_constant=refuse_constant,
             parse_float=finite,
@@ -204,3 +219,15 @@ def _parse(text: str, where: str) -> Any:
         raise DataError(f"{where}: a whole number of thousands of digits") from None
     except RecursionError:
         raise DataError(f"{where}: not JSON: nested too deeply") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(content):
+        raise DataError(f"{where}: nested too deeply: more than {MAX_DEPTH} objects and arrays within each other")
+    return content
+
+
+def _is_deep(content: Any) -> bool:
+    """Whether more than MAX_DEPTH objects and arrays stand within each other; without recursion."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [member for members in inner for member in members if isinstance(member, dict | list)]
+    return bool(level)

@@ -59,8 +59,8 @@ class _Batch:
         for row, prompt in enumerate(prompts):
             ids[row, : len(prompt)] = torch.tensor(prompt)
         self.ids, self.lengths = ids.to(self.device), lengths.to(self.device)
-        like = next(model.parameters())
-        self.cache = KeyValueCache(model.config, len(prompts), width + max_new_tokens, like)
+        dtype = next(model.parameters()).dtype
+        self.cache = KeyValueCache(model.config, len(prompts), width + max_new_tokens, dtype, self.device)
 
     def complete(self, uniforms: Tensor, temperature: float, top_p: float, eos_id: int) -> list[Completion]:
         rows = torch.arange(len(self.ids), device=self.device)

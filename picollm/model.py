@@ -47,10 +47,10 @@ class ModelConfig:
 class KeyValueCache:
     """Keys and values of the positions computed so far, one row a sequence: [B, H_kv, capacity, head_size] per layer."""
 
-    def __init__(self, config: ModelConfig, batch: int, capacity: int, like: Tensor):
+    def __init__(self, config: ModelConfig, batch: int, capacity: int, dtype: torch.dtype, device: torch.device):
         shape = (batch, config.num_key_value_heads, capacity, config.head_size)
-        self.keys = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
-        self.values = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
+        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
+        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
 
     def write(self, layer: int, positions: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Put [B, H_kv, T, head_size] at `positions` [B, T] of each row; return the whole layer's keys and values."""

@@ -9,20 +9,50 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
-from picollm.errors import ParamsError
+from picollm.errors import ParamsError, shown
 
 PARAMS_FILE = "params.yaml"
 AUTO = "auto"
+MAX_YAML = 2**17  # bytes
+MAX_NODES = 10_000  # keys and values, each alias counted with all that it stands for
+GPT2_VOCABULARY = 50257
+# What training keeps of a parameter: weight, gradient and two moments of four bytes each.
+TRAINED_BYTES = 16
+MAX_MODEL_BYTES = 2**40
+MAX_PARAMETERS = MAX_MODEL_BYTES // TRAINED_BYTES
 
+
+def _plain(text: str) -> str:
+    if any(ord(character) < 32 for character in text):
+        raise ValueError("expected text without control characters")
+    return text
+
+
+def _zero_or_more_than_a_trace(number: float) -> float:
+    if 0 < number < 1e-6:
+        raise ValueError("expected 0 (greedy) or at least 1e-06, below which logits overflow")
+    return number
+
+
+# Upper bounds are far above any use: they keep a slip of the hand from taking a machine's memory or overflowing a float32.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+Rate = Annotated[float, Field(gt=0, le=100)]
+Epochs = Annotated[float, Field(gt=0, le=10**6)]
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+RowCount = Annotated[int, Field(ge=1, le=10**8)]  # rows are held in memory
+BatchSize = Annotated[int, Field(ge=1, le=2**20)]
+Size = Annotated[int, Field(ge=1, le=2**24)]
+Layers = Annotated[int, Field(ge=1, le=1024)]
+Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_plain)]
 
 
 class Section(BaseModel):
@@ -32,9 +62,9 @@ class Section(BaseModel):
 class Mix(Section):
     """Shares of the three tones of a story; they need not sum to one."""
 
-    wholesome: NonNegative
-    eerie: NonNegative
-    dark: NonNegative
+    wholesome: Weight
+    eerie: Weight
+    dark: Weight
 
     @model_validator(mode="after")
     def _some(self):
@@ -44,14 +74,14 @@ class Mix(Section):
 
 
 class Weights(Section):
-    everyday: NonNegative
-    tinystories: NonNegative
-    files: NonNegative
+    everyday: Weight
+    tinystories: Weight
+    files: Weight
 
 
 class TinyStories(Section):
-    path: Annotated[str, Field(min_length=1)]
-    revision: Annotated[str, Field(min_length=1)]
+    path: Text
+    revision: Text
 
 
 class Corpus(Section):
@@ -62,7 +92,7 @@ class Corpus(Section):
     weights: Weights
     specification_share: Share
     tinystories: TinyStories
-    files: Annotated[str, Field(min_length=1)]
+    files: Text
     documents: Count
     validation_documents: Count
 
@@ -83,54 +113,79 @@ class SftData(Section):
 
     section: ClassVar[str] = "sft"
     source: Literal["templates", "jsonl"]
-    files: Annotated[str, Field(min_length=1)]
-    monitor: Annotated[str, Field(min_length=1)]
+    files: Text
+    monitor: Text
     mix: Mix
     invented: Share
-    rows: Count
-    validation_rows: Count
-    test_rows: Count
-    monitor_pairs: Count
+    rows: RowCount
+    validation_rows: RowCount
+    test_rows: RowCount
+    monitor_pairs: RowCount
 
 
 class Preferences(Section):
     section: ClassVar[str] = "preferences"
     source: Literal["templates", "jsonl"]
-    files: Annotated[str, Field(min_length=1)]
+    files: Text
     temperature: Positive
     contrast: Share
-    rows: Count
-    validation_rows: Count
-    test_rows: Count
+    rows: RowCount
+    validation_rows: RowCount
+    test_rows: RowCount
 
 
 class Model(Section):
     """Shape of the Llama decoder, in transformers' names."""
 
     section: ClassVar[str] = "model"
-    hidden_size: Count
-    intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    num_key_value_heads: Count
-    max_position_embeddings: Annotated[int, Field(ge=16)]
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: Layers
+    num_attention_heads: Size
+    num_key_value_heads: Size
+    max_position_embeddings: Annotated[int, Field(ge=16, le=2**24)]
     rope_theta: Positive
     rms_norm_eps: Positive
     tie_word_embeddings: bool
+
+    @model_validator(mode="after")
+    def _heads(self):
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f"num_attention_heads {self.num_attention_heads} is not a multiple of num_key_value_heads "
+                f"{self.num_key_value_heads}"
+            )
+        head_size = self.hidden_size // self.num_attention_heads
+        if head_size % 2:
+            raise ValueError(f"hidden_size / num_attention_heads is {head_size}; expected an even number")
+        return self
+
+    def parameters(self, vocabulary: int) -> int:
+        """How many parameters a model of this shape has."""
+        embedding = self.hidden_size * vocabulary * (1 if self.tie_word_embeddings else 2)
+        key_and_value = 2 * self.hidden_size * self.hidden_size // self.num_attention_heads * self.num_key_value_heads
+        attention = 2 * self.hidden_size**2 + key_and_value
+        mlp = 3 * self.hidden_size * self.intermediate_size
+        return embedding + self.num_hidden_layers * (attention + mlp + 2 * self.hidden_size) + self.hidden_size
 
 
 class Training(Section):
     """What the one loop needs; batch sizes count rows (SFT, pretraining) or pairs (DPO)."""
 
-    lr: Positive
-    batch_size: Count
-    micro_batch_size: Count
+    lr: Rate
+    batch_size: BatchSize
+    micro_batch_size: BatchSize
     warmup: Share
     final_lr: Share
-    weight_decay: NonNegative
+    weight_decay: Annotated[float, Field(ge=0, le=1000)]
     grad_clip: Positive
     log_every: Count
     validate_every: Count
+    checkpoint_every: Count
     patience: Count
 
 
@@ -141,7 +196,7 @@ class Pretrain(Training):
 
 class Sft(Training):
     section: ClassVar[str] = "sft"
-    epochs: Positive
+    epochs: Epochs
 
 
 class Dpo(Training):
@@ -150,28 +205,28 @@ class Dpo(Training):
     beta: Positive
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
     sft_weight: NonNegative
-    epochs: Positive
+    epochs: Epochs
 
 
 class InitFrom(Section):
     """The base checkpoint to start from instead of pretraining; read by make_datasets alone."""
 
     section: ClassVar[str] = "pretrain"
-    init_from: str | None
+    init_from: Text | None
 
 
 class Sample(Section):
     section: ClassVar[str] = "sample"
     prompts: Count
-    max_new_tokens: Count
-    batch_size: Count
-    temperature: NonNegative
-    top_p: Annotated[float, Field(gt=0, le=1)]
+    max_new_tokens: Size
+    batch_size: BatchSize
+    temperature: Annotated[float, Field(ge=0, le=1e6), AfterValidator(_zero_or_more_than_a_trace)]
+    top_p: Annotated[float, Field(ge=1e-6, le=1)]
 
 
 class Evaluate(Section):
     section: ClassVar[str] = "evaluate"
-    batch_size: Count
+    batch_size: BatchSize
 
 
 SCALARS = {
@@ -180,6 +235,8 @@ SCALARS = {
     "tokenizer": TypeAdapter(Literal["bpe", "gpt2"]),
     "vocabulary": TypeAdapter(Annotated[int, Field(ge=257, le=200_000)]),
     "precision": TypeAdapter(Literal["float32", "bfloat16"]),
+    "deterministic": TypeAdapter(bool),
+    "strategy": TypeAdapter(Literal["ddp", "fsdp"]),
 }
 SECTIONS: dict[str, type[Section]] = {
     "corpus": Corpus,
@@ -212,7 +269,7 @@ def read(folder: str | Path = ".") -> dict[str, Any]:
     preset = method.pop("preset", None)
     known = sorted(path.stem for path in (folder / "presets").glob("*.yaml"))
     if preset not in known:
-        raise ParamsError(f"{PARAMS_FILE}: preset: {preset!r} is unknown; expected one of {', '.join(known)}")
+        raise ParamsError(f"{PARAMS_FILE}: preset: {shown(preset)} is unknown; expected one of {', '.join(known)}")
     preset_file = f"presets/{preset}.yaml"
     raw = _merge(method, _read_yaml(folder / preset_file), preset_file)
     _refuse_unknown(raw, f"{PARAMS_FILE} / {preset_file}")
@@ -222,24 +279,64 @@ def read(folder: str | Path = ".") -> dict[str, Any]:
     for name, model in SECTIONS.items():
         fields = {key: value for key, value in raw.get(model.section, {}).items() if key in model.model_fields}
         values[name] = _checked(model.model_validate, model.section, {model.section: fields}, preset_file)
+    _refuse_size(values, f"{PARAMS_FILE} / {preset_file}")
     return values
+
+
+def _refuse_size(values: dict[str, Any], where: str) -> None:
+    vocabulary = GPT2_VOCABULARY if values["tokenizer"] == "gpt2" else values["vocabulary"]
+    parameters = values["model"].parameters(vocabulary)
+    if parameters > MAX_PARAMETERS:
+        raise ParamsError(
+            f"{where}: model: hidden_size, intermediate_size, num_hidden_layers and vocabulary make {parameters:,} "
+            f"parameters, which take {TRAINED_BYTES * parameters / 2**40:,.1f} TiB in training; expected at most "
+            f"{MAX_PARAMETERS:,} parameters"
+        )
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MAX_YAML:
+            raise ParamsError(f"{path}: larger than {MAX_YAML >> 10} kB")
+        text = path.read_text(encoding="utf-8")
+        # An alias, a merge key or an alias of aliases may stand for more than memory holds: counted before it is built.
+        if _nodes(YAML(typ="safe").compose(text), {}) > MAX_NODES:
+            raise ParamsError(
+                f"{path}: more than {MAX_NODES} keys and values, aliases counted with what they stand for"
+            )
+        content = YAML(typ="safe").load(text)
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not UTF-8 at byte {error.start}") from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ParamsError(f"{path}:{line}: not YAML: {error.problem}") from None
-    except (YAMLError, ValueError) as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from None
+    except RecursionError:
+        raise ParamsError(f"{path}: not YAML: nested too deeply") from None
+    except (YAMLError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+        # A tag whose text does not fit it (!!bool maybe, !!int "") fails in whatever way the loader's own code fails.
+        raise ParamsError(f"{path}: not YAML: {error!s:.200}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: expected a mapping of sections, found {type(content).__name__}")
     return content
+
+
+def _nodes(node: Node | None, known: dict[int, float]) -> float:
+    """How many nodes a YAML node stands for, aliases expanded; infinite for one that holds itself."""
+    if node is None or isinstance(node, ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        members = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_nodes(member, known) for member in members)
+    return known[id(node)]
+
+
+def _named(key: Any) -> str:
+    return key if isinstance(key, str) and len(key) <= 60 else shown(key)
 
 
 def _merge(method: dict, sizes: dict, preset_file: str) -> dict[str, Any]:
@@ -248,11 +345,12 @@ def _merge(method: dict, sizes: dict, preset_file: str) -> dict[str, Any]:
     for section in method.keys() & sizes.keys():
         a, b = method[section], sizes[section]
         if not (isinstance(a, dict) and isinstance(b, dict)):
-            raise ParamsError(f"{PARAMS_FILE}: {section}: stands in {preset_file} too; keep one of the two")
+            raise ParamsError(f"{PARAMS_FILE}: {_named(section)}: stands in {preset_file} too; keep one of the two")
         merged[section] = {**b, **{key: value for key, value in a.items() if value != AUTO}}
         for key, value in a.items():
             if value == AUTO and key not in b:
-                raise ParamsError(f"{PARAMS_FILE}: {section}.{key}: auto, but {preset_file} has no {section}.{key}")
+                name = f"{_named(section)}.{_named(key)}"
+                raise ParamsError(f"{PARAMS_FILE}: {name}: auto, but {preset_file} has no {name}")
     return merged
 
 
@@ -265,13 +363,13 @@ def _refuse_unknown(raw: dict[str, Any], where: str) -> None:
             continue
         if name not in known:
             expected = ", ".join(sorted([*known, *SCALARS, "preset"], key=str))
-            raise ParamsError(f"{where}: {name}: unknown section; expected one of {expected}")
+            raise ParamsError(f"{where}: {_named(name)}: unknown section; expected one of {expected}")
         if not isinstance(value, dict):
-            raise ParamsError(f"{where}: {name}: expected a mapping of keys, found {value!r}")
+            raise ParamsError(f"{where}: {name}: expected a mapping of keys, found {shown(value)}")
         for key in value:
             if key not in known[name]:
                 expected = ", ".join(sorted(known[name]))
-                raise ParamsError(f"{where}: {name}.{key}: unknown key; expected one of {expected}")
+                raise ParamsError(f"{where}: {name}.{_named(key)}: unknown key; expected one of {expected}")
 
 
 def _checked(validate, name: str, raw: dict[str, Any], preset_file: str):
@@ -280,6 +378,6 @@ def _checked(validate, name: str, raw: dict[str, Any], preset_file: str):
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([name, *map(str, first["loc"])])
-        found = "" if first["type"] == "missing" else f": {first['input']!r}"
+        found = "" if first["type"] == "missing" else f": {shown(first['input'])}"
         problem = first["msg"].removeprefix("Value error, ")
         raise ParamsError(f"{PARAMS_FILE} / {preset_file}: {key}{found}: {problem}") from None

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from picollm.data.tokens import COLUMN, read_corpus
-from picollm.errors import DataError
+from picollm.errors import DataError, shown
 from picollm.files import MAX_LINE, has_half_characters, read_jsonl, write_atomic
 
 END_OF_TEXT_LINE = "<|endoftext|>"
@@ -43,10 +43,13 @@ def read_text_stories(folder: str | Path, pattern: str) -> Iterator[str]:
 
 def _matches(folder: Path, pattern: str) -> list[Path]:
     """The files of `folder` that match, in the order of their names."""
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise DataError(f"{pattern}: expected a relative pattern, without a leading / and without ..")
+    parts = Path(pattern).parts
+    if not parts or Path(pattern).is_absolute() or ".." in parts:
+        raise DataError(f"{pattern}: expected a relative pattern of files, without a leading / and without ..")
     try:
         return sorted(path for path in folder.glob(pattern) if path.is_file())
+    except OSError as error:
+        raise DataError(f"{pattern}: {error.strerror}") from None
     except ValueError as error:
         raise DataError(f"{pattern}: not a file pattern: {error}") from None
 
@@ -89,7 +92,7 @@ def _lines(path: Path) -> Iterator[str]:
 def _read_story_rows(path: Path) -> Iterator[str]:
     for number, row in read_jsonl(path):
         if not isinstance(row.get("text"), str):
-            raise DataError(f"{path}:{number}: text: expected a story, found {row.get('text')!r:.60}")
+            raise DataError(f"{path}:{number}: text: expected a story, found {shown(row.get('text'))}")
         if has_half_characters(row["text"]):
             raise DataError(f"{path}:{number}: text: holds half of a surrogate pair, which is no text")
         yield row["text"]
@@ -202,7 +205,7 @@ def read_own_rows(pattern: str, parse: Callable[[dict, str, str], Any], splits: 
             where = f"{path}:{number}"
             record = parse(row, where, f"{path.stem}-{number}")
             if record.id in ids:
-                raise DataError(f"{where}: id {record.id!r} stands at {ids[record.id]} too")
+                raise DataError(f"{where}: id {shown(record.id)} stands at {ids[record.id]} too")
             ids[record.id] = where
             split = named or _split_of(record.prompt)
             if split in found:

@@ -15,11 +15,15 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 2**31 - 1
 
 
-def set_up() -> torch.device:
+def set_up(deterministic: bool = False) -> torch.device:
     """Prepare the process and return the device that the environment variable DEVICE names (default auto).
 
+    `deterministic` makes CUDA's kernels repeatable to the bit (the CPU's are); an operation that cannot be is an error.
     Raises ParamsError for a device that is unknown or not there.
     """
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when CUDA starts; cuBLAS is not repeatable without it
+        torch.use_deterministic_algorithms(True)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

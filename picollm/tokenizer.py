@@ -7,10 +7,12 @@ only, in the order of the list. The two agree on every text when the vocabulary 
 
 import json
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -20,13 +22,14 @@ import tiktoken
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from picollm.errors import TokenizerError
-from picollm.files import write_atomic, write_json
+from picollm.errors import DataError, TokenizerError, shown
+from picollm.files import has_half_characters, read_json, write_atomic, write_json
 
 END_OF_TEXT = "<|endoftext|>"
 TOKENIZER_FILE, CONFIG_FILE, MODEL_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json", "config.json"
 ROLES = ("bos", "eos", "pad")
 MAX_BYTES = 256 * 2**20
+MAX_VOCABULARY = 2**24
 DOWNLOAD_SECONDS = 60
 CHUNK = 64  # texts that one thread encodes at a time
 
@@ -70,13 +73,27 @@ class _TokenizersBackend:
     tokenizer: tokenizers.Tokenizer
 
     def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        with _library_errors("a text cannot be encoded"):
+            return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        with _library_errors("a text cannot be encoded"):
+            return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def decode(self, ids: list[int]) -> str:
-        return self.tokenizer.decode(ids, skip_special_tokens=False)
+        with _library_errors("ids cannot be decoded"):
+            return self.tokenizer.decode(ids, skip_special_tokens=False)
+
+
+@contextmanager
+def _library_errors(what: str) -> Iterator[None]:
+    """What `tokenizers` cannot do becomes a TokenizerError: it raises bare Exceptions, or a Rust panic that is not even one."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise TokenizerError(f"{what}: {error!s:.300}") from None
 
 
 class Tokenizer:
@@ -88,7 +105,7 @@ class Tokenizer:
         ids = tokenizer.get_vocab(with_added_tokens=True)
         for role in ROLES:
             if names[role] not in ids:
-                raise TokenizerError(f"the {role} token {names[role]!r} is not in the tokenizer's vocabulary")
+                raise TokenizerError(f"the {role} token {shown(names[role])} is not in the tokenizer's vocabulary")
         self.vocab_size = max(ids.values()) + 1
         self.bos_id, self.eos_id, self.pad_id = (ids[names[role]] for role in ROLES)
         self._definition = definition
@@ -104,7 +121,7 @@ class Tokenizer:
         self._backend = _TokenizersBackend(tokenizer) if ranks is None else _TiktokenBackend(_encoding(ranks))
         for role in ROLES:
             if ids[names[role]] in self._backend.encode(names[role]):
-                raise TokenizerError(f"the {role} token {names[role]!r} is not special: text can spell it")
+                raise TokenizerError(f"the {role} token {shown(names[role])} is not special: text can spell it")
 
     def encode(self, text: str) -> list[int]:
         _check_text(text)
@@ -161,6 +178,8 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     definition = _read_text(path)
     tokenizer = _parse(definition, path)
     config = _read_optional(path.with_name(CONFIG_FILE))
+    if has_half_characters(json.dumps(config, ensure_ascii=False)):
+        raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: holds half of a surrogate pair, which is no text")
     model_config = _read_optional(path.with_name(MODEL_CONFIG_FILE))
     names = {role: _special_token(role, tokenizer, config, model_config, path) for role in ("bos", "eos")}
     names["pad"] = _config_name("pad", config, path) or names["eos"]
@@ -266,7 +285,8 @@ def _ranks(tokenizer: tokenizers.Tokenizer) -> dict[bytes, int] | None:
     merge of xy. tiktoken and the list therefore see the same candidates in the same order at every step, and
     by (4) tiktoken's shortcut for a piece that is a token changes nothing.
     """
-    form = json.loads(tokenizer.to_str())
+    with _library_errors("cannot be written"):
+        form = json.loads(tokenizer.to_str())
     if not _is_plain_byte_level(form):
         return None
     vocab, merges = form["model"]["vocab"], form["model"]["merges"]
@@ -304,24 +324,22 @@ def _is_plain_byte_level(form: dict[str, Any]) -> bool:
     )
 
 
-def _parse(definition: str, source: str | Path) -> tokenizers.Tokenizer:
-    try:
+def _parse(definition: str, source: Path) -> tokenizers.Tokenizer:
+    with _library_errors(f"{source}: not a whole tokenizer.json"):
         tokenizer = tokenizers.Tokenizer.from_str(definition)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a bare Exception, or a Rust panic for impossible merges
-        raise TokenizerError(f"{source}: not a whole tokenizer.json: {error}") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True  # special tokens in a text are ordinary characters
     token_of: dict[int, str] = {}
     for token, i in tokenizer.get_vocab(with_added_tokens=True).items():
         if token_of.setdefault(i, token) != token:
-            raise TokenizerError(f"{source}: tokens {token_of[i]!r} and {token!r} share the id {i}")
-    for added in json.loads(definition).get("added_tokens") or []:
+            raise TokenizerError(f"{source}: tokens {shown(token_of[i])} and {shown(token)} share the id {i}")
+        if i >= MAX_VOCABULARY:
+            raise TokenizerError(f"{source}: token {shown(token)} has id {i}; expected ids below {MAX_VOCABULARY}")
+    for added in _read_object(source).get("added_tokens") or []:
         if (i := tokenizer.token_to_id(added["content"])) != added["id"]:
             raise TokenizerError(
-                f"{source}: added token {added['content']!r} has id {added['id']}, the vocabulary says {i}"
+                f"{source}: added token {shown(added['content'])} has id {added['id']}, the vocabulary says {i}"
             )
     return tokenizer
 
@@ -332,17 +350,17 @@ def _special_token(role: str, tokenizer: tokenizers.Tokenizer, config: dict, mod
     where = path.with_name(MODEL_CONFIG_FILE)
     ids = model_config.get(key)
     ids = ids if isinstance(ids, list) else [] if ids is None else [ids]
-    if any(type(i) is not int or i < 0 or tokenizer.id_to_token(i) is None for i in ids):
-        raise TokenizerError(f"{where}: {key} {ids} is not in the vocabulary of {path.name}")
+    if any(type(i) is not int or not 0 <= i < MAX_VOCABULARY or tokenizer.id_to_token(i) is None for i in ids):
+        raise TokenizerError(f"{where}: {key} {shown(ids)} is not in the vocabulary of {path.name}")
     if name := _config_name(role, config, path):
         if ids and tokenizer.token_to_id(name) not in ids:
             raise TokenizerError(
-                f"{where}: {key} {ids} contradicts {role}_token {name!r} "
+                f"{where}: {key} {shown(ids)} contradicts {role}_token {shown(name)} "
                 f"(id {tokenizer.token_to_id(name)}) in {CONFIG_FILE}"
             )
         return name
     if len(ids) > 1:
-        raise TokenizerError(f"{where}: {key} {ids} is ambiguous; name the {role}_token in {CONFIG_FILE}")
+        raise TokenizerError(f"{where}: {key} {shown(ids)} is ambiguous; name the {role}_token in {CONFIG_FILE}")
     special = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
     names = [tokenizer.id_to_token(i) for i in ids] or special
     if len(names) != 1:
@@ -357,15 +375,17 @@ def _config_name(role: str, config: dict[str, Any], path: Path) -> str | None:
     value = config.get(f"{role}_token")
     name = value.get("content") if isinstance(value, dict) else value
     if value is not None and not isinstance(name, str):
-        raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: {role}_token {value!r} is not a token")
+        raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: {role}_token {shown(value)} is not a token")
     return name
 
 
 def _read_text(path: Path) -> str:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise TokenizerError(f"{path}: {size} bytes, more than the {MAX_BYTES} that a tokenizer may have")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise TokenizerError(f"{path}: not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise TokenizerError(f"{path}: {status.st_size} bytes, more than the {MAX_BYTES} that a tokenizer may have")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise TokenizerError(f"{path}: cannot be read: {error.strerror}") from None
@@ -375,12 +395,14 @@ def _read_text(path: Path) -> str:
 
 def _read_optional(path: Path) -> dict[str, Any]:
     """The JSON object of `path`; empty where there is no such file."""
-    if not path.exists():
-        return {}
+    return _read_object(path) if path.exists() else {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(_read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise TokenizerError(f"{path}: not JSON: {error}") from None
+        value = read_json(path)
+    except DataError as error:
+        raise TokenizerError(str(error)) from None
     if not isinstance(value, dict):
         raise TokenizerError(f"{path}: expected a JSON object")
     return value

@@ -1,74 +1,23 @@
 """fit(): the one loop of pretraining, SFT and DPO."""
 
-import copy
+import dataclasses
 import math
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from picollm import files
-from picollm.data.batch import micro_batches, step_rows
+from picollm import distributed, interrupt
+from picollm.data.batch import share, step_rows
 from picollm.data.rows import Rows
-from picollm.errors import TrainingError
-from picollm.model import Transformer
-from picollm.objectives import Objective, Sums
-from picollm.params import Training
+from picollm.errors import Interrupted, TrainingError
+from picollm.objectives import Sums
+from picollm.optim import make_optimizer, schedule
+from picollm.resume import State
+from picollm.run import History, Run, Window, means
 from picollm.runtime import autocast
-
-ADAM_BETAS = (0.9, 0.95)
-
-
-@dataclass
-class History:
-    """What a run leaves behind: dense CSV rows, and the best validation loss with its step."""
-
-    train: list[dict[str, float]] = field(default_factory=list)
-    validation: list[dict[str, float]] = field(default_factory=list)
-    best_step: int = 0
-    best_loss: float = math.inf
-    steps: int = 0
-    tokens: int = 0
-
-    def write(self, run: "Run", plots: str, metrics: str) -> None:
-        """train.csv and val.csv in `plots`, and the numbers of `metrics`; none of them holds a time."""
-        columns = list(self.validation[0])
-        files.write_csv(f"{plots}/train.csv", [*columns, "lr", "grad_norm", "tokens"], self.train)
-        files.write_csv(f"{plots}/val.csv", columns, self.validation)
-        best = next(row for row in self.validation if row["step"] == self.best_step)
-        numbers = {f"best_{name}": value for name, value in best.items()}
-        numbers |= {
-            "steps": self.steps,
-            "tokens": self.tokens,
-            "row_tokens": float(run.train.lengths.mean()),
-            "row_tokens_max": int(run.train.lengths.max()),
-            "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
-        }
-        files.write_json(metrics, numbers)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run: a model on its device, what to minimise, over which rows, for how long."""
-
-    name: str
-    model: Transformer
-    objective: Objective
-    train: Rows
-    validation: Rows
-    settings: Training
-    steps: int
-    seed: int
-    precision: str
-    tokens_per_byte: float | None = None  # of the loss's tokens; adds bits per byte beside a language-model loss
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
 
 def steps_for(epochs: float, rows: int, batch_size: int) -> int:
@@ -76,39 +25,128 @@ def steps_for(epochs: float, rows: int, batch_size: int) -> int:
     return max(1, math.ceil(epochs * rows / batch_size))
 
 
-def fit(run: Run, history: History) -> Iterator[int]:
-    """Train `run.model` in place; yield the step after each validation (the first before any training).
+def fit(run: Run, history: History, state: State) -> Iterator[int]:
+    """Train `run.model` in place, from the newest `state` if there is one; yield the step after each validation.
 
-    When the generator ends the model holds the weights of its best validation loss. Raises TrainingError when a loss or a
-    gradient is not finite.
+    The first validation comes before any training. When the generator ends the model holds the weights of its best validation
+    loss. Raises TrainingError when a loss or a gradient is not finite, Interrupted, after saving `state`, on SIGTERM or Ctrl-C.
     """
-    optimizer = make_optimizer(run.model, run.settings)
-    best = copy.deepcopy(run.model.state_dict())
-    progress = tqdm(total=run.steps, desc=run.name, unit="step", disable=None)
-    window = Window(run)
-    stale = 0
-    for step in range(run.steps + 1):
-        if step % run.settings.validate_every == 0 or step == run.steps:
-            row = validate(run, step)
-            history.validation.append(row)
-            stale += 1
-            if row["loss"] < history.best_loss:
-                history.best_loss, history.best_step, stale = row["loss"], step, 0
-                best = copy.deepcopy(run.model.state_dict())
-            progress.write(_line(run, row, history))
-            yield step
-        if step == run.steps or stale >= run.settings.patience:
-            break
-        lr = run.settings.lr * schedule(step, run.steps, run.settings)
-        window.add(*train_step(run, optimizer, step, lr))
-        history.steps = step + 1
-        if (step + 1) % run.settings.log_every == 0 or step + 1 == run.steps:
-            history.train.append(window.row(step + 1, lr))
-            history.tokens = window.tokens
-            progress.set_postfix_str(f"loss {history.train[-1]['loss']:.3f}, {window.speed:,.0f} tokens/s")
-        progress.update()
+    live = Live(run, history)
+    live.restore(state)
+    step_objective = distributed.replicated(run.model, run.objective, run.strategy)
+    hidden = None if distributed.is_main() else True  # None: shown on a terminal only
+    progress = tqdm(total=run.steps, initial=live.step, desc=run.name, unit="step", disable=hidden)
+    with interrupt.postponed():
+        try:
+            while True:
+                if live.validation_due():
+                    progress.write(live.validate())
+                    yield live.step
+                if live.finished():
+                    break
+                live.train(step_objective, progress)
+                if live.step % run.settings.checkpoint_every == 0:
+                    live.save(state)
+        except Interrupted:
+            live.save(state)
+            raise
     progress.close()
-    run.model.load_state_dict(best)
+    live.take_best()
+
+
+class Live:
+    """Everything that changes while a run trains; a saved state is all of it, between two steps.
+
+    Data order depends on (seed, step) alone and the model has no dropout, so there is no generator to save.
+    """
+
+    def __init__(self, run: Run, history: History):
+        self.run, self.history, self.step = run, history, 0
+        self.optimizer = make_optimizer(distributed.weights(run.model).values(), run.settings)
+        self.window = Window(run)
+        self.best = {name: weight.detach().clone() for name, weight in distributed.weights(run.model).items()}
+
+    def validation_due(self) -> bool:
+        due = self.step % self.run.settings.validate_every == 0 or self.step == self.run.steps
+        done = self.history.validation and self.history.validation[-1]["step"] == self.step
+        return due and not done
+
+    def finished(self) -> bool:
+        return self.step == self.run.steps or self.history.stale >= self.run.settings.patience
+
+    def validate(self) -> str:
+        """Append a validation row and keep the weights if they are the best so far; a line that says so."""
+        run, history = self.run, self.history
+        total = measure(run, run.validation, np.arange(len(run.validation.lengths)))
+        row = {"step": self.step, **means(run, total, f"validation at step {self.step}")}
+        history.validation.append(row)
+        if history.best_loss is None or row["loss"] < history.best_loss:
+            history.best_loss, history.best_step = row["loss"], self.step
+            self._copy(from_=distributed.weights(run.model), to=self.best)
+        numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "step")
+        return f"{run.name}: step {self.step}/{run.steps}: validation {numbers} (best: step {history.best_step})"
+
+    def train(self, step_objective: Callable, progress: tqdm) -> None:
+        """Take one optimiser step and log it where a row is due."""
+        run, history = self.run, self.history
+        lr = run.settings.lr * schedule(self.step, run.steps, run.settings)
+        self.window.add(*train_step(run, step_objective, self.optimizer, self.step, lr))
+        self.step += 1
+        history.steps, history.tokens = self.step, self.window.tokens
+        if self.step % run.settings.log_every == 0 or self.step == run.steps:
+            history.train.append(self.window.row(self.step, lr))
+            progress.set_postfix_str(f"loss {history.train[-1]['loss']:.3f}, {self.window.speed:,.0f} tokens/s")
+        progress.update()
+
+    def take_best(self) -> None:
+        self._copy(from_=self.best, to=distributed.weights(self.run.model))
+
+    def save(self, state: State) -> None:
+        if self.step == 0:
+            return  # nothing is trained yet
+        progress = {"history": dataclasses.asdict(self.history), "step": self.step}
+        state.save(self.step, {name: distributed.full(tensor) for name, tensor in self._tensors().items()}, progress)
+
+    def restore(self, state: State) -> None:
+        """Go on from the newest saved state, where there is one."""
+        saved = state.load()
+        if saved is None:
+            return
+        tensors, progress = saved
+        print(f"{self.run.name}: going on from step {progress['step']}", flush=True)
+        self.step = progress["step"]
+        for name, value in progress["history"].items():
+            setattr(self.history, name, value)
+        weights = distributed.weights(self.run.model)
+        for name, weight in weights.items():
+            moments = _below(f"optimizer.{name}.", tensors)
+            self.optimizer.state[weight] = {
+                key: distributed.divided_like(moment, weight) if moment.ndim else moment
+                for key, moment in moments.items()
+            }
+        for prefix, target in (("model.", weights), ("best.", self.best)):
+            source = _below(prefix, tensors)
+            whole = {name: distributed.divided_like(source[name], weight) for name, weight in target.items()}
+            self._copy(from_=whole, to=target)
+        self.window.restore(_below("window.", tensors), self.history.tokens)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        weights = distributed.weights(self.run.model)
+        tensors = {f"model.{name}": weight.detach() for name, weight in weights.items()}
+        tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
+        for name, weight in weights.items():
+            tensors |= {f"optimizer.{name}.{key}": moment for key, moment in self.optimizer.state[weight].items()}
+        return tensors | {f"window.{name}": tensor for name, tensor in self.window.tensors().items()}
+
+    @staticmethod
+    @torch.no_grad()
+    def _copy(from_: dict[str, Tensor], to: dict[str, Tensor]) -> None:
+        for name, target in to.items():
+            target.copy_(from_[name])
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def check_start(run: Run, expected: float) -> None:
@@ -127,40 +165,27 @@ def check_start(run: Run, expected: float) -> None:
         )
 
 
-def make_optimizer(model: Transformer, settings: Training) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), fused; weight decay on matrices, not on norms."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=ADAM_BETAS, fused=True)
-
-
-def schedule(step: int, steps: int, settings: Training) -> float:
-    """Share of the peak learning rate at optimiser step `step` (from 0): linear warm-up, then cosine to `final_lr`."""
-    warmup = round(settings.warmup * steps)
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def train_step(run: Run, optimizer: torch.optim.Optimizer, step: int, lr: float) -> tuple[Sums, Tensor, int]:
-    """One optimiser step over its micro-batches: summed losses and counts, gradient norm, tokens read."""
+def train_step(
+    run: Run, step_objective: Callable, optimizer: torch.optim.Optimizer, step: int, lr: float
+) -> tuple[Sums, Tensor, int]:
+    """One optimiser step over its micro-batches: sums over the whole batch, its gradient norm, tokens read."""
     rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, step)
+    micros = _share(run, run.train, rows)
     total, tokens = None, 0
-    for micro in micro_batches(rows, run.train.lengths, run.settings.micro_batch_size):
+    for number, (micro, counts) in enumerate(micros, start=1):
+        interrupt.check()
         batch = run.train.batch(micro).to(run.device)
-        with autocast(run.device, run.precision):
-            sums = run.objective(run.model, batch)
-        sums.loss.backward()
-        total = sums_of(total, sums)
-        tokens += batch.input_ids.numel()
-    parameters = list(run.model.parameters())
-    torch._foreach_div_([parameter.grad for parameter in parameters], total.count)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, run.settings.grad_clip)
+        with distributed.accumulating(step_objective, last=number == len(micros)):
+            with autocast(run.device, run.precision):
+                sums = step_objective(batch)
+            sums = sums if counts else sums.nothing()
+            (sums.loss * distributed.world_size()).backward()  # between processes gradients are averaged
+        total = sums if total is None else total.plus(sums)
+        tokens += counts * batch.input_ids.numel()
+    total, tokens = _over_processes(total, tokens)
+    parameters = list(distributed.weights(run.model).values())
+    torch._foreach_div_([distributed.local(parameter.grad) for parameter in parameters], total.count)
+    norm = distributed.full(torch.nn.utils.clip_grad_norm_(parameters, run.settings.grad_clip))
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
@@ -168,68 +193,29 @@ def train_step(run: Run, optimizer: torch.optim.Optimizer, step: int, lr: float)
     return total, norm, tokens
 
 
-def sums_of(total: Sums | None, sums: Sums) -> Sums:
-    """Add two Sums, detached from the graph."""
-    loss = sums.loss.detach()
-    if total is None:
-        return Sums(loss, sums.count, sums.metrics)
-    metrics = {name: value + sums.metrics[name] for name, value in total.metrics.items()}
-    return Sums(total.loss + loss, total.count + sums.count, metrics)
-
-
 @torch.no_grad()
 def measure(run: Run, source: Rows, rows: np.ndarray) -> Sums:
     """The objective's sums over some rows, without gradients."""
     total = None
-    for micro in micro_batches(rows, source.lengths, run.settings.micro_batch_size):
+    for micro, counts in _share(run, source, rows):
+        interrupt.check()
         with autocast(run.device, run.precision):
-            total = sums_of(total, run.objective(run.model, source.batch(micro).to(run.device)))
-    return total
+            sums = run.objective(run.model, source.batch(micro).to(run.device))
+        sums = sums if counts else sums.nothing()
+        total = sums if total is None else total.plus(sums)
+    return _over_processes(total, 0)[0]
 
 
-def validate(run: Run, step: int) -> dict[str, float]:
-    """Mean loss and metrics over all validation rows, as a CSV row."""
-    total = measure(run, run.validation, np.arange(len(run.validation.lengths)))
-    return {"step": step, **means(run, total, f"validation at step {step}")}
+def _share(run: Run, source: Rows, rows: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    size = run.settings.micro_batch_size
+    return share(rows, source.lengths, size, distributed.rank(), distributed.world_size())
 
 
-def means(run: Run, total: Sums, where: str) -> dict[str, float]:
-    """Sums -> means, with bits per byte where the run knows its bytes."""
-    loss = (total.loss / total.count).item()
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"{run.name}: the loss is {loss} ({where}); no weights were kept. Lower {run.name}.lr "
-            f"(now {run.settings.lr:g}) or {run.name}.grad_clip (now {run.settings.grad_clip:g})"
-        )
-    row = {"loss": loss}
-    if run.tokens_per_byte is not None:
-        row["bits_per_byte"] = loss * run.tokens_per_byte / math.log(2)
-    return row | {name: (value / total.count).item() for name, value in total.metrics.items()}
-
-
-class Window:
-    """Sums since the last logged step, kept on the device so that a step waits for nothing."""
-
-    def __init__(self, run: Run):
-        self.run, self.tokens, self.speed = run, 0, 0.0
-        self._clear()
-
-    def _clear(self) -> None:
-        self.total, self.norm, self.since, self.tokens_before = None, None, time.monotonic(), self.tokens
-
-    def add(self, sums: Sums, norm: Tensor, tokens: int) -> None:
-        self.total, self.norm = sums_of(self.total, sums), norm
-        self.tokens += tokens
-
-    def row(self, step: int, lr: float) -> dict[str, float]:
-        """The CSV row of the steps since the last one: means, the last step's gradient norm, tokens read so far."""
-        row = {"step": step, **means(self.run, self.total, f"training, step {step}")}
-        self.speed = (self.tokens - self.tokens_before) / max(1e-9, time.monotonic() - self.since)
-        row |= {"lr": lr, "grad_norm": self.norm.item(), "tokens": self.tokens}
-        self._clear()
-        return row
-
-
-def _line(run: Run, row: dict[str, float], history: History) -> str:
-    numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "step")
-    return f"{run.name}: step {row['step']}/{run.steps}: validation {numbers} (best: step {history.best_step})"
+def _over_processes(total: Sums, tokens: int) -> tuple[Sums, int]:
+    """Sums and tokens of all processes together."""
+    if distributed.world_size() == 1:
+        return total, tokens
+    numbers = [total.loss.detach(), total.count, *total.metrics.values()]
+    added = distributed.add_up(torch.stack([number.double() for number in numbers]))
+    loss, count, *metrics = added.unbind()
+    return Sums(loss, count, dict(zip(total.metrics, metrics, strict=True))), distributed.sum_of(tokens)

@@ -1,19 +1,21 @@
 """dpo: SFT model, preference pairs, reference log-probs -> models/dpo/"""
 
-from picollm import entry, params, runtime
-from picollm.checkpoint import load_model_and_tokenizer, save_model
+from picollm import distributed, entry, params, resume
+from picollm.checkpoint import load_model_and_tokenizer
 from picollm.data.encode import encode_pairs
 from picollm.data.records import read_preferences
 from picollm.data.rows import PairRows
 from picollm.losses import starting_loss
 from picollm.objectives import preference
+from picollm.run import History, Run, write_results
 from picollm.scoring import read_reference
-from picollm.train import History, Run, check_start, fit, steps_for
+from picollm.train import check_start, fit, steps_for
 
 
 def main():
-    p = params.load("seed", "truncate", "precision", "dpo")
-    device = runtime.set_up()
+    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "dpo")
+    device = distributed.set_up(p.deterministic)
+    state = resume.claim("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     context = model.config.max_position_embeddings
     rows = {}
@@ -22,9 +24,10 @@ def main():
         reference = read_reference(f"data/reference/{split}.jsonl", records)
         pairs = encode_pairs(records, tokenizer, context, p.truncate)
         rows[split] = PairRows(*pairs, tokenizer.pad_id, reference)
+    distributed.place(model, device, p.strategy)
     run = Run(
         name="dpo",
-        model=model.to(device),
+        model=model,
         objective=preference(p.dpo.loss, p.dpo.beta, p.dpo.label_smoothing, p.dpo.sft_weight),
         train=rows["train"],
         validation=rows["validation"],
@@ -32,13 +35,14 @@ def main():
         steps=steps_for(p.dpo.epochs, len(rows["train"].lengths), p.dpo.batch_size),
         seed=p.seed,
         precision=p.precision,
+        strategy=p.strategy,
     )
     check_start(run, starting_loss(p.dpo.loss, p.dpo.beta, p.dpo.label_smoothing))
     history = History()
-    for _ in fit(run, history):
+    for _ in fit(run, history, state):
         pass
-    save_model("models/dpo", model, tokenizer)
-    history.write(run, "plots/dpo", "metrics/dpo.json")
+    write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/dpo.json")
+    state.remove()
 
 
 if __name__ == "__main__":

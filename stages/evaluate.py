@@ -9,8 +9,8 @@ from picollm.evaluate import MODELS, REFERENCE
 
 
 def main():
-    p = params.load("truncate", "precision", "dpo", "evaluate")
-    device = runtime.set_up()
+    p = params.load("deterministic", "truncate", "precision", "dpo", "evaluate")
+    device = runtime.set_up(p.deterministic)
     loaded = {name: load_model_and_tokenizer(f"models/{name}") for name in MODELS}
     models = {name: model.to(device) for name, (model, _) in loaded.items()}
     reference, tokenizer = models[REFERENCE], loaded[REFERENCE][1]

@@ -2,21 +2,23 @@
 
 import torch
 
-from picollm import entry, files, params, runtime
-from picollm.checkpoint import base_checkpoint, check_vocabulary, load_model, save_model
+from picollm import distributed, entry, files, params, resume
+from picollm.checkpoint import base_checkpoint, check_vocabulary, load_model
 from picollm.data.rows import DocumentRows
 from picollm.data.tokens import Tokens
 from picollm.initialise import initialise
 from picollm.model import ModelConfig, Transformer
 from picollm.objectives import language_modelling
+from picollm.run import History, Run, write_results
 from picollm.sampling import preview
 from picollm.tokenizer import load_tokenizer
-from picollm.train import History, Run, fit
+from picollm.train import fit
 
 
 def main():
-    p = params.load("seed", "precision", "model", "pretrain")
-    device = runtime.set_up()
+    p = params.load("seed", "deterministic", "precision", "strategy", "model", "pretrain")
+    device = distributed.set_up(p.deterministic)
+    state = resume.claim("pretrain", p)
     tokenizer = load_tokenizer("data/tokenizer")
     base = base_checkpoint("data/base")
     if base is None:
@@ -26,10 +28,11 @@ def main():
         model = load_model(base)
         check_vocabulary(model.config, tokenizer, base)
     context = model.config.max_position_embeddings
+    distributed.place(model, device, p.strategy)
     counts = files.read_json("metrics/tokens.json")
     run = Run(
         name="pretrain",
-        model=model.to(device),
+        model=model,
         objective=language_modelling,
         train=DocumentRows(Tokens("data/tokens/train.npy"), context, tokenizer.pad_id),
         validation=DocumentRows(Tokens("data/tokens/validation.npy"), context, tokenizer.pad_id),
@@ -37,14 +40,15 @@ def main():
         steps=p.pretrain.steps if base is None else 0,
         seed=p.seed,
         precision=p.precision,
+        strategy=p.strategy,
         tokens_per_byte=(counts["validation.tokens"] - counts["validation.documents"])
         / counts["validation.utf8_bytes"],
     )
     history = History()
-    for step in fit(run, history):
+    for step in fit(run, history, state):
         print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
-    save_model("models/base", model, tokenizer)
-    history.write(run, "plots/pretrain", "metrics/pretrain.json")
+    write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/pretrain.json")
+    state.remove()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from picollm.scoring import pair_logps
 
 
 def main():
-    p = params.load("truncate", "precision", "evaluate")
-    device = runtime.set_up()
+    p = params.load("deterministic", "truncate", "precision", "evaluate")
+    device = runtime.set_up(p.deterministic)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     model.to(device)
     for split in ("train", "validation"):

@@ -71,7 +71,7 @@ def test_the_cache_gives_the_logits_of_a_full_pass_for_rows_of_unequal_length():
     model = make()
     full = torch.randint(1, 61, (2, 10), generator=torch.Generator().manual_seed(4))
     lengths = torch.tensor([4, 7])  # row 0 knows 4 tokens, row 1 knows 7; both then read on one by one
-    cache = KeyValueCache(model.config, 2, 12, full.new_zeros(1, dtype=torch.float32))
+    cache = KeyValueCache(model.config, 2, 12, torch.float32, full.device)
     with torch.no_grad():
         expected = model.hidden(full)
         first = model.hidden_cached(full[:, :7], torch.arange(7).expand(2, 7), cache, 7)

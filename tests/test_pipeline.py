@@ -190,7 +190,7 @@ def test_a_module_that_is_declared_in_vain_is_found(copy):
 
 
 def test_a_section_that_is_not_declared_is_found(copy):
-    replace(copy / "stages/reference.py", 'params.load("truncate"', 'params.load("seed", "truncate"')
+    replace(copy / "stages/reference.py", 'params.load("deterministic"', 'params.load("seed", "deterministic"')
     assert parameter_problems(copy) == ["reference: seed of params.yaml is loaded and not declared"]
 
 

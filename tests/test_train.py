@@ -1,16 +1,26 @@
+import dataclasses
 import math
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from picollm import files
-from picollm.errors import TrainingError
+from picollm import interrupt
+from picollm.errors import Interrupted, TrainingError
 from picollm.losses import starting_loss
 from picollm.objectives import language_modelling, preference
+from picollm.resume import State
+from picollm.run import History, Run
 from picollm.scoring import pair_logps
-from picollm.train import History, Run, check_start, fit, schedule, steps_for
+from picollm.train import check_start, fit, steps_for
 from tests.tiny import pair_rows, response_rows, tiny_model, training
+
+ROOT = Path(__file__).parents[1]
 
 
 def make_run(model=None, objective=language_modelling, train=None, validation=None, steps=6, **settings) -> Run:
@@ -24,13 +34,15 @@ def make_run(model=None, objective=language_modelling, train=None, validation=No
         steps=steps,
         seed=4,
         precision="float32",
+        strategy="ddp",
     )
 
 
-def finish(run: Run) -> History:
+def finish(run: Run, state: State | None = None) -> History:
     history = History()
-    for _ in fit(run, history):
-        pass
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in fit(run, history, state or State(Path(folder))):
+            pass
     return history
 
 
@@ -60,9 +72,10 @@ def test_one_step_equals_adamw_on_the_mean_loss_written_out(objective):
 
 def _after_steps(run: Run) -> dict[str, torch.Tensor]:
     """The weights after the last step, before the best ones are put back."""
-    for step in fit(run, History()):
-        if step == run.steps:
-            return run.model.state_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        for step in fit(run, History(), State(Path(folder))):
+            if step == run.steps:
+                return run.model.state_dict()
     raise AssertionError("the run did not reach its last step")
 
 
@@ -128,27 +141,102 @@ def test_a_policy_that_is_its_reference_passes_the_check_of_the_first_loss_and_a
         check_start(make_run(tiny_model(seed=1), objective, rows, rows), expected)
 
 
-def test_the_schedule_warms_up_linearly_and_ends_at_its_final_share():
-    settings = training(warmup=0.2, final_lr=0.1)
-    assert [schedule(step, 10, settings) for step in (0, 1)] == [0.5, 1.0]
-    # Half of the remaining eight steps: 0.1 + 0.9 * (1 + cos(pi / 2)) / 2 = 0.55.
-    assert schedule(6, 10, settings) == pytest.approx(0.55)
-    assert schedule(10, 10, settings) == pytest.approx(0.1)
-
-
 def test_epochs_become_steps_that_read_all_rows():
     assert steps_for(1, 100, 32) == 4
     assert steps_for(0.5, 100, 10) == 5
     assert steps_for(0.001, 100, 32) == 1
 
 
-def test_history_is_written_as_dense_csv_and_numbers_without_a_time(tmp_path):
-    run = make_run()
-    history = finish(run)
-    history.write(run, str(tmp_path / "plots"), str(tmp_path / "metrics.json"))
-    train, validation = (files.read_csv(tmp_path / "plots" / f"{name}.csv") for name in ("train", "val"))
-    assert train["step"] == [1, 2, 3, 4, 5, 6]
-    assert validation["step"] == [0, 2, 4, 6]
-    numbers = files.read_json(tmp_path / "metrics.json")
-    assert numbers["best_loss"] == min(validation["loss"])
-    assert numbers["parameters"] == sum(parameter.numel() for parameter in run.model.parameters())
+def signalling(objective, call: int):
+    """The objective, whose `call`-th call sends this process SIGTERM."""
+    calls = 0
+
+    def signals(model, batch):
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            signal.raise_signal(signal.SIGTERM)
+        return objective(model, batch)
+
+    return signals
+
+
+@pytest.mark.parametrize("objective", ["language_modelling", "sigmoid"])
+def test_a_run_that_a_signal_stops_anywhere_ends_as_if_it_had_not_been_stopped(objective, tmp_path, monkeypatch):
+    """Every micro-batch of the run, of training and of validation, is stopped at once: 12 + 4 x 2 of them."""
+
+    def fresh(loss) -> Run:
+        rows = (
+            (response_rows(20), response_rows(6, seed=9))
+            if objective == "language_modelling"
+            else (pair_rows(20), pair_rows(6))
+        )
+        return make_run(None, loss, *rows, log_every=4, checkpoint_every=3)
+
+    loss = language_modelling if objective == "language_modelling" else preference("sigmoid", 0.1, 0.0, 0.0)
+    whole = fresh(loss)
+    expected = finish(whole)
+    stopped = 0
+    for call in range(1, 21):
+        monkeypatch.setattr(interrupt, "_received", 0)
+        state = State(tmp_path / str(call))
+        try:
+            finish(fresh(signalling(loss, call)), state)
+        except Interrupted:
+            stopped += 1
+        monkeypatch.setattr(interrupt, "_received", 0)
+        again = fresh(loss)
+        assert finish(again, state) == expected, f"stopped at micro-batch {call}"
+        for name, weight in whole.model.state_dict().items():
+            assert torch.equal(again.model.state_dict()[name], weight), f"stopped at micro-batch {call}: {name}"
+    assert stopped >= 19  # a signal in the very last micro-batch comes too late to be noticed
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from picollm import files
+from picollm.objectives import language_modelling
+from picollm.resume import State
+from tests.test_train import finish, make_run
+
+calls = 0
+def objective(model, batch):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return language_modelling(model, batch)
+
+run = make_run(objective=objective, checkpoint_every=1)
+history = finish(run, State(Path(sys.argv[1])))
+print(history.train, {name: weight.tolist() for name, weight in run.model.named_parameters()})
+"""
+
+
+def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been_killed(tmp_path):
+    """kill -9 in the 5th micro-batch of every start, until the run is through."""
+
+    def start(folder: str, call: int) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-c", KILLED, str(tmp_path / folder), str(call)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    whole = start("whole", -1)
+    assert whole.returncode == 0
+    kills = 0
+    while (ended := start("killed", 5)).returncode == -signal.SIGKILL:
+        kills += 1
+    assert kills >= 3
+    assert ended.stdout.splitlines()[-1] == whole.stdout.splitlines()[-1]
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run():
+    def objective(model, batch):
+        sums = language_modelling(model, batch)
+        weight = model.model.norm.weight
+        return dataclasses.replace(
+            sums, loss=sums.loss + (weight - 1).abs().sqrt().sum()
+        )  # its slope at 1 is not finite
+
+    with pytest.raises(TrainingError, match=r"the gradient norm is .* no weights were kept"):
+        finish(make_run(objective=objective, steps=1))

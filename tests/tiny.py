@@ -56,6 +56,7 @@ def training(**changes) -> Training:
         "grad_clip": 1.0,
         "log_every": 1,
         "validate_every": 2,
+        "checkpoint_every": 2,
         "patience": 100,
     }
     return Training(**{**settings, **changes})

@@ -63,3 +63,17 @@ def micro_batches(rows: np.ndarray, lengths: np.ndarray, size: int) -> list[np.n
     """Split one step's rows into groups of at most `size`, longest first, so that equal lengths share their padding."""
     ordered = rows[np.argsort(-lengths[rows], kind="stable")]
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def share(
+    rows: np.ndarray, lengths: np.ndarray, size: int, rank: int, world_size: int
+) -> list[tuple[np.ndarray, bool]]:
+    """One process's micro-batches of a step, each with whether it counts.
+
+    Rows are dealt out longest first, so that all processes have about the same work, and every process gets the same number
+    of micro-batches (communication pairs them up): where rows run out, a row that does not count fills the place.
+    """
+    ordered = rows[np.argsort(-lengths[rows], kind="stable")]
+    mine = micro_batches(ordered[rank::world_size], lengths, size)
+    places = -(-len(ordered[::world_size]) // size)
+    return [(micro, True) for micro in mine] + [(ordered[:1], False)] * (places - len(mine))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from picollm.errors import DataError
+from picollm.errors import DataError, shown
 from picollm.files import has_half_characters, read_jsonl
 
 PROMPT_KEYS = ("prompt", "input")
@@ -80,7 +80,7 @@ def parse_preference_row(row: dict[str, Any], where: str, id: str, score: Callab
     p_chosen = None if row.get("p_chosen") is None else _number(row, "p_chosen", where, 0.0, 1.0)
     stratum = _text(row, "stratum", where) if "stratum" in row else OWN_STRATUM
     if not stratum.isidentifier():
-        raise DataError(f"{where}: stratum: {stratum!r}; expected a word of letters, digits and _, no digit first")
+        raise DataError(f"{where}: stratum: {shown(stratum)}; expected a word of letters, digits and _, no digit first")
     return PreferenceRecord(_id(row, where, id), prompt, prompt, chosen, rejected, *scores, p_chosen, stratum)
 
 
@@ -111,7 +111,7 @@ def _unique(records: Iterable[tuple[Any, int]], path: str | Path) -> list:
     members = []
     for record, line in records:
         if record.id in lines:
-            raise DataError(f"{path}:{line}: id {record.id!r} stands in line {lines[record.id]} too")
+            raise DataError(f"{path}:{line}: id {shown(record.id)} stands in line {lines[record.id]} too")
         lines[record.id] = line
         members.append(record)
     if not members:
@@ -119,10 +119,14 @@ def _unique(records: Iterable[tuple[Any, int]], path: str | Path) -> list:
     return members
 
 
+def _keys(row: dict[str, Any]) -> str:
+    return ", ".join(row)[:200] or "no keys"
+
+
 def _prompt(row: dict[str, Any], where: str) -> str:
     found = [key for key in PROMPT_KEYS if key in row]
     if not found:
-        raise DataError(f"{where}: expected a key prompt or input; found {', '.join(map(str, row)) or 'no keys'}")
+        raise DataError(f"{where}: expected a key prompt or input; found {_keys(row)}")
     texts = [_text(row, key, where) for key in found]
     if len(texts) == 2 and texts[0] != texts[1]:
         raise DataError(f"{where}: prompt and input differ; give one of them, or the same text in both")
@@ -131,10 +135,10 @@ def _prompt(row: dict[str, Any], where: str) -> str:
 
 def _text(row: dict[str, Any], key: str, where: str) -> str:
     if key not in row:
-        raise DataError(f"{where}: key {key} is missing; found {', '.join(map(str, row)) or 'no keys'}")
+        raise DataError(f"{where}: key {key} is missing; found {_keys(row)}")
     value = row[key]
     if not isinstance(value, str):
-        raise DataError(f"{where}: {key}: expected text, found {value!r:.60}")
+        raise DataError(f"{where}: {key}: expected text, found {shown(value)}")
     if not value.strip():
         raise DataError(f"{where}: {key}: the text is empty")
     if has_half_characters(value):
@@ -146,7 +150,7 @@ def _number(row: dict[str, Any], key: str, where: str, low: float, high: float) 
     value = row[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         limits = f" in [{low:g}, {high:g}]" if high - low < math.inf else ""
-        raise DataError(f"{where}: {key}: {value!r:.60}; expected a number{limits}")
+        raise DataError(f"{where}: {key}: {shown(value)}; expected a number{limits}")
     return float(value)
 
 
@@ -155,7 +159,7 @@ def _id(row: dict[str, Any], where: str, id: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value or has_half_characters(value):
-        raise DataError(f"{where}: id: {value!r:.60}; expected text or a whole number")
+        raise DataError(f"{where}: id: {shown(value)}; expected text or a whole number")
     return value
 
 

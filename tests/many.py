@@ -1,0 +1,68 @@
+"""A tiny training run for tests of several processes: python -m tests.many STATE OUT OBJECTIVE STRATEGY CHECKPOINT_EVERY STOP.
+
+Writes OUT (JSON): the history and the final weights. STOP is `RANK:SIGNAL:CALL`, the signal that the process of that rank
+sends itself in its CALL-th micro-batch, or `none`.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+from pathlib import Path
+
+from picollm import distributed, entry, files
+from picollm.objectives import language_modelling, preference
+from picollm.resume import State
+from picollm.run import History, Run, whole_model
+from picollm.train import fit
+from tests.tiny import pair_rows, response_rows, tiny_model, training
+
+
+def main():
+    state, out, objective, strategy, every, stop = sys.argv[1:]
+    device = distributed.set_up(False)
+    model = tiny_model()
+    distributed.place(model, device, strategy)
+    if objective == "language_modelling":
+        loss, train, validation = language_modelling, response_rows(20), response_rows(5, seed=9)
+    else:
+        loss, train, validation = preference("sigmoid", 0.1, 0.0, 0.0), pair_rows(20), pair_rows(5)
+    run = Run(
+        name="sft",
+        model=model,
+        objective=stopping(loss, stop),
+        train=train,
+        validation=validation,
+        settings=training(micro_batch_size=3, batch_size=7, checkpoint_every=int(every), weight_decay=0.0),
+        steps=6,
+        seed=4,
+        precision="float32",
+        strategy=strategy,
+    )
+    history = History()
+    for _ in fit(run, history, State(Path(state))):
+        pass
+    whole = whole_model(run.model)
+    if distributed.is_main():
+        weights = {name: weight.tolist() for name, weight in whole.named_parameters()}
+        files.write_json(out, {"history": dataclasses.asdict(history), "weights": weights})
+
+
+def stopping(loss, stop: str):
+    if stop == "none":
+        return loss
+    rank, name, call = stop.split(":")
+    calls = 0
+
+    def stops(model, batch):
+        nonlocal calls
+        calls += 1
+        if calls == int(call) and distributed.rank() == int(rank):
+            os.kill(os.getpid(), signal.Signals[name])
+        return loss(model, batch)
+
+    return stops
+
+
+if __name__ == "__main__":
+    entry.run(main)

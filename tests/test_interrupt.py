@@ -1,0 +1,44 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from picollm import interrupt
+from picollm.errors import Interrupted
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def forgotten(monkeypatch):
+    monkeypatch.setattr(interrupt, "_received", 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_inside_the_block_is_raised_by_the_next_check_and_not_before(number, forgotten):
+    with interrupt.postponed():
+        interrupt.check()
+        signal.raise_signal(number)
+        with pytest.raises(Interrupted) as raised:
+            interrupt.check()
+    assert raised.value.number == number
+    assert number.name in str(raised.value)
+
+
+def test_handlers_are_as_before_after_the_block():
+    before = [signal.getsignal(number) for number in interrupt.SIGNALS]
+    with interrupt.postponed():
+        assert [signal.getsignal(number) for number in interrupt.SIGNALS] != before
+    assert [signal.getsignal(number) for number in interrupt.SIGNALS] == before
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    code = (
+        "import signal\nfrom picollm import interrupt\n"
+        "with interrupt.postponed():\n signal.raise_signal(signal.SIGINT)\n print('first', flush=True)\n"
+        " signal.raise_signal(signal.SIGTERM)\n print('second', flush=True)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, "first\n")
