@@ -1,8 +1,9 @@
-# make repro: set up, then run whatever of the pipeline is out of date. make test: set up, then the tests.
+# make repro: set up, then run whatever of the pipeline is out of date.
+# make test: set up, then lint and the tests, without those marked slow. make test-all: the same with the slow ones.
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: setup repro test lint
+.PHONY: setup repro test test-all lint
 
 setup: $(VENV)/installed
 
@@ -16,6 +17,9 @@ repro: setup
 
 test: setup lint
 	python -m pytest
+
+test-all: setup lint
+	python -m pytest -m ""
 
 lint: setup
 	ruff check .

@@ -259,6 +259,8 @@ def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str,
                 if dtype not in FLOATS:
                     raise CheckpointError(f"{path}: tensor {name} has type {dtype}; expected one of {sorted(FLOATS)}")
                 state[name] = reader.get_tensor(name).float()
-    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: more than can be mapped or held
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file: {error!s:.300}") from None
+    except (RuntimeError, MemoryError) as error:  # what torch and safetensors raise where memory ends
+        raise CheckpointError(f"{path}: cannot be held in memory: {error!s:.300}") from None
     return state

@@ -1,6 +1,7 @@
 """Where texts come from: the user's files, the hub; and how sources are mixed and a corpus is written."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,17 +115,22 @@ def load_tinystories(path: str, revision: str, split: str) -> Iterator[str]:
     """
     import datasets  # seconds to import, and only this source needs it
     from huggingface_hub.errors import HfHubHTTPError
+    from yaml import YAMLError  # of the head of a data set's README.md
 
-    pinned = {} if Path(path).is_dir() else {"revision": revision}
+    failures = (OSError, ValueError, RuntimeError, HfHubHTTPError, datasets.exceptions.DatasetsError, YAMLError)
+    failures += (TypeError, LookupError, AttributeError)  # a README.md whose head is YAML of an unexpected form
+    pinned = {} if os.path.isdir(path) else {"revision": revision}
     try:
         rows = datasets.load_dataset(path, split=split, **pinned)
-    except (OSError, ValueError, RuntimeError, HfHubHTTPError, datasets.exceptions.DatasetsError) as error:
+    except failures as error:
         raise DataError(
-            f"corpus.tinystories.path: {path}: split {split} cannot be loaded ({type(error).__name__}: {error}). "
+            f"corpus.tinystories.path: {path}: split {split} cannot be loaded ({type(error).__name__}: {error!s:.500}). "
             "It needs the network, or a local folder with train-*.parquet and validation-*.parquet, column text"
         ) from None
     if COLUMN not in rows.column_names:
         raise DataError(f"{path}: expected a column {COLUMN}, found {', '.join(rows.column_names)}")
+    if getattr(rows.features[COLUMN], "dtype", None) not in ("string", "large_string"):
+        raise DataError(f"{path}: column {COLUMN}: expected text, found {shown(rows.features[COLUMN])}")
     return (row[COLUMN] for row in rows if row[COLUMN] and row[COLUMN].strip())
 
 

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -5,10 +6,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 
-from picollm import cli, params
+from picollm import cli, lock, params
 from picollm.checkpoint import load_model_and_tokenizer, save_model
 from picollm.errors import DataError, PicollmError
+from picollm.resume import State
 from picollm.sampling import complete
 from picollm.stories.compose import Parts, compose
 from picollm.stories.spec import SLOTS, parse_prompt, prompt_text
@@ -132,3 +135,38 @@ def test_a_slot_that_is_not_one_line_of_text_is_refused(write, value):
 def test_a_model_that_is_not_there_is_named(write):
     with pytest.raises(PicollmError, match="models/none"):
         write("--model", "models/none")
+
+
+@pytest.fixture
+def states(tmp_path, monkeypatch) -> Path:
+    """State of two runs: one that is left over and one whose lock this process holds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("left", "used"):
+        State(tmp_path / ".resume/dpo" / name).save(5, {"weight": torch.ones(2)}, {})
+    lock.hold(tmp_path / ".resume/dpo/used/lock", wait=False)
+    return tmp_path / ".resume/dpo"
+
+
+def test_clean_lists_what_is_left_and_removes_all_that_no_process_uses(states, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["picollm", "clean"])
+    cli.main()
+    left, used = capsys.readouterr().out.splitlines()
+    assert left == ".resume/dpo/left: step 5, 0.0 MB: removed"
+    assert used.startswith(f".resume/dpo/used: step 5, 0.0 MB: in use by process {os.getpid()} on ")
+    assert [path.name for path in states.iterdir()] == ["used"]
+
+
+def test_a_dry_run_of_clean_removes_nothing(states, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["picollm", "clean", "--dry-run"])
+    cli.main()
+    assert ".resume/dpo/left: step 5, 0.0 MB: kept" in capsys.readouterr().out
+    assert {path.name for path in states.iterdir()} == {"left", "used"}
+
+
+def test_clean_says_so_where_nothing_is_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setattr(sys, "argv", ["picollm", "clean"])
+    cli.main()
+    assert capsys.readouterr().out == ".resume: nothing is left\n"

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -57,3 +59,16 @@ def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(pr
     with autocast(CPU, precision):
         assert (a @ a).dtype == dtype
     assert (a @ a).dtype == a.dtype == torch.float32
+
+
+def test_deterministic_makes_an_operation_that_cannot_be_repeated_an_error(monkeypatch):
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        set_up(deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)

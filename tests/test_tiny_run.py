@@ -1,86 +1,18 @@
 """The whole chain under DVC, in a fresh Git repository, with preset smoke: the nearest thing to a user's first hour."""
 
-import json
-import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-TRACKED = (
-    "picollm",
-    "stages",
-    "presets",
-    "params.yaml",
-    "dvc.yaml",
-    ".gitignore",
-    ".dvcignore",
-    ".dvc/config",
-    ".dvc/.gitignore",
-)
-STAGES = {"make_datasets", "tokenize", "pretrain", "sft", "reference", "dpo", "evaluate", "plot"}
-STAGES |= {f"sample@{model}" for model in ("base", "sft", "dpo")}
-
-
-class Project:
-    """A copy of the project in a Git repository of its own."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        binaries = Path(sys.executable).parent
-        self.environment = {
-            **os.environ,
-            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-            "DEVICE": "cpu",
-            "DVC_NO_ANALYTICS": "1",
-            "GIT_AUTHOR_NAME": "test",
-            "GIT_AUTHOR_EMAIL": "test@localhost",
-            "GIT_COMMITTER_NAME": "test",
-            "GIT_COMMITTER_EMAIL": "test@localhost",
-        }
-        # Byte code must not make a stage dirty, so it is written here whatever the machine says.
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-
-    def run(self, *command: str, ok: bool = True) -> str:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert (done.returncode == 0) == ok, done.stdout
-        return done.stdout
-
-    def ran(self, output: str) -> set[str]:
-        """The stages that a DVC command really executed, as its own lines say."""
-        lines = [line for line in output.splitlines() if line.startswith("Running stage '")]
-        return {line.split("'")[1] for line in lines}
-
-    def metrics(self) -> dict:
-        return json.loads((self.folder / "metrics/eval.json").read_text())
+from tests.project import STAGES, make_project
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
-    for name in TRACKED:
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    (folder / "data/raw").mkdir(parents=True)
-    shutil.copy(ROOT / "data/raw/README.md", folder / "data/raw")
-    text = (folder / "params.yaml").read_text()
-    (folder / "params.yaml").write_text(text.replace("preset: cpu", "preset: smoke"))
-    project = Project(folder)
-    project.run("git", "init", "-q")
-    project.run("git", "add", "-A")
-    project.run("git", "commit", "-qm", "start")
+    project = make_project(tmp_path_factory.mktemp("project"))
     assert project.ran(project.run("dvc", "repro")) == STAGES
-    project.run("git", "add", "-A")
-    project.run("git", "commit", "-qm", "first run")
+    project.commit("first run")
     return project
 
 

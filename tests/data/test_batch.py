@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from picollm.data.batch import collate, micro_batches, step_rows
+from picollm.data.batch import collate, micro_batches, share, step_rows
 
 
 def test_collate_pads_on_the_right_and_masks_prompt_and_padding():
@@ -48,3 +48,28 @@ def test_micro_batches_hold_each_row_once_with_like_lengths_together():
 def test_a_batch_moves_whole():
     batch = collate([np.array([1, 2])], [1], 0, reference_logps=[-1.5]).to(torch.device("cpu"))
     assert batch.reference_logps.tolist() == [-1.5]
+
+
+def test_shares_of_one_process_are_its_micro_batches():
+    rows, lengths = np.array([3, 0, 2, 1]), np.array([5, 9, 7, 6])
+    shares = share(rows, lengths, 3, rank=0, world_size=1)
+    assert [(micro.tolist(), counts) for micro, counts in shares] == [([1, 2, 3], True), ([0], True)]
+
+
+def test_shares_hold_every_row_once_and_are_equal_in_number_for_every_process():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 50, 40)
+    for batch, size, processes in [(7, 3, 2), (1, 4, 3), (16, 4, 4), (9, 2, 5), (8, 8, 3)]:
+        rows = rng.choice(40, batch, replace=False)
+        shares = [share(rows, lengths, size, rank, processes) for rank in range(processes)]
+        assert len({len(micros) for micros in shares}) == 1
+        counted = [row for micros in shares for micro, counts in micros if counts for row in micro]
+        assert sorted(counted) == sorted(rows)
+        assert all(1 <= len(micro) <= size for micros in shares for micro, _ in micros)
+
+
+def test_shares_are_dealt_out_longest_first_so_that_processes_have_about_the_same_work():
+    lengths = np.arange(1, 9)
+    first, second = (share(np.arange(8), lengths, 8, rank, 2) for rank in (0, 1))
+    assert lengths[first[0][0]].tolist() == [8, 6, 4, 2]
+    assert lengths[second[0][0]].tolist() == [7, 5, 3, 1]

@@ -1,0 +1,143 @@
+"""A copy of the project in a Git repository of its own, preset smoke: where the slow tests do what a user does."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TRACKED = (
+    "picollm",
+    "stages",
+    "presets",
+    "data/raw/README.md",
+    "params.yaml",
+    "dvc.yaml",
+    ".gitignore",
+    ".dvcignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+)
+STAGES = {"make_datasets", "tokenize", "pretrain", "sft", "reference", "dpo", "evaluate", "plot"}
+STAGES |= {f"sample@{model}" for model in ("base", "sft", "dpo")}
+# What the machine may say about byte code, processes and the repository that the tests themselves stand in.
+REMOVED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "NPROC")
+
+
+class Project:
+    """A Git repository with the project in it, and the environment of the commands that run there.
+
+    `environment` may be changed: what stands in it holds for every later command. Byte code is written there whatever the
+    machine says, for it must not make a stage dirty.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+        self.environment = {
+            **{name: text for name, text in inherited.items() if name not in REMOVED},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DEVICE": "cpu",
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),  # else it outlives the test, in /var
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@localhost",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@localhost",
+        }
+
+    def run(self, *command: str, ok: bool = True, **environment: str) -> str:
+        """What a command printed; `environment` is added to the project's for this command alone.
+
+        Returns when the command has ended and nothing that it left behind holds its output open. AssertionError where it
+        failed, or with `ok=False` where it did not.
+        """
+        done = subprocess.run(command, **self._settings(environment))
+        assert (done.returncode == 0) == ok, done.stdout
+        return done.stdout
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """The running command, standard output and error in one pipe; use it in a `with`, which waits and closes the pipe.
+
+        It leads a process group of its own: os.killpg(process.pid, ...) reaches it and what it started, and nothing else.
+        """
+        return subprocess.Popen(command, start_new_session=True, **self._settings(environment))
+
+    def _settings(self, environment: dict[str, str]) -> dict:
+        return {
+            "cwd": self.folder,
+            "env": {**self.environment, **environment},
+            "text": True,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+        }
+
+    def ran(self, output: str) -> set[str]:
+        """The stages that a DVC command really executed, as its own lines say."""
+        return set(re.findall("^Running stage '(.+)'", output, re.MULTILINE))
+
+    def restored(self, output: str) -> set[str]:
+        """The stages whose outputs a DVC command took from the run-cache, as its own lines say."""
+        return set(re.findall("^Stage '(.+)' is cached - skipping run", output, re.MULTILINE))
+
+    def replace(self, old: str, new: str, file: str = "params.yaml") -> None:
+        """Replace a text that a file has exactly once."""
+        text = (self.folder / file).read_text()
+        assert text.count(old) == 1, f"{file}: {old!r} occurs {text.count(old)} times, expected once"
+        (self.folder / file).write_text(text.replace(old, new))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", message)
+
+    def status(self) -> str:
+        """Changed, staged and untracked files as Git names them, one a line; empty where there are none."""
+        return self.run("git", "status", "--porcelain", "--untracked-files=all")
+
+    def reset(self) -> None:
+        """The working tree and DVC's outputs as the last commit has them."""
+        self.run("git", "reset", "-q", "--hard")
+        self.run("git", "clean", "-qfd")
+        self.run("dvc", "checkout", "-q")
+
+    def experiment(self, name: str) -> str:
+        """The commit that DVC made for an experiment."""
+        return self.run("git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
+
+    def metrics(self, revision: str | None = None) -> dict:
+        """metrics/eval.json of the working tree, or of a commit."""
+        if revision:
+            return json.loads(self.run("git", "show", f"{revision}:metrics/eval.json"))
+        return json.loads((self.folder / "metrics/eval.json").read_text())
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of dvc.lock and of every file in data/, models/, metrics/ and plots/, by path."""
+        roots = [self.folder / name for name in ("data", "models", "metrics", "plots")]
+        files = [path for root in roots for path in root.rglob("*") if path.is_file()] + [self.folder / "dvc.lock"]
+        return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def clone(self, folder: Path) -> "Project":
+        """What a colleague gets from `git clone`: the last commit, and nothing of DVC's cache."""
+        self.run("git", "clone", "-q", str(self.folder), str(folder))
+        return Project(folder)
+
+
+def make_project(folder: Path) -> Project:
+    """Copy the project into `folder`, with preset smoke, as the first commit of a new repository; nothing has run yet."""
+    for name in TRACKED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    project = Project(folder)
+    project.replace("preset: cpu", "preset: smoke")
+    project.run("git", "init", "-q")
+    project.commit("start")
+    return project
