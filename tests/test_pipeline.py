@@ -108,7 +108,7 @@ def path_patterns(file: Path) -> set[str]:
 
 
 def declared_paths(stage: dict) -> set[str]:
-    entries = [*stage["deps"], *stage.get("outs", []), *stage.get("metrics", [])]
+    entries = [*stage["deps"], *stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
     paths = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
     return {path.replace("${item.model}", "*") for path in paths if path.startswith(FOLDERS)}
 
@@ -157,7 +157,7 @@ def test_every_script_is_a_stage_and_every_out_is_ignored_by_git_or_kept_in_it()
     assert names == set(stages(ROOT))
     ignored = (ROOT / ".gitignore").read_text().split()
     for name, stage in stages(ROOT).items():
-        for out in stage.get("outs", []):
+        for out in [*stage.get("outs", []), *stage.get("plots", [])]:
             cached = isinstance(out, str)
             path = out if cached else next(iter(out))
             covered = any(path.startswith(line.strip("/")) for line in ignored if line.startswith("/"))
