@@ -36,7 +36,7 @@ class Scorer:
 
     def responses(self, model: Transformer, records: Sequence[SFTRecord]) -> dict[str, float]:
         """`sft_loss` in nats per response token, end-of-text included, and `bits_per_byte` of the responses."""
-        rows = ResponseRows(*encode_sft(records, self.tokenizer, self.context, self.truncate), self.tokenizer.pad_id)
+        rows = ResponseRows(*encode_sft(records, self.tokenizer, self.context, self.truncate))
         nats = -float(row_logps(model, rows, self.batch_size, self.precision).sum(dtype=np.float64))
         return {
             "sft_loss": nats / response_tokens(rows),
@@ -45,13 +45,13 @@ class Scorer:
 
     def pairs(self, model: Transformer, records: Sequence[PreferenceRecord]) -> np.ndarray:
         """Summed log-probs of every pair [pairs, 2]: chosen, rejected."""
-        rows = PairRows(*encode_pairs(records, self.tokenizer, self.context, self.truncate), self.tokenizer.pad_id)
+        rows = PairRows(*encode_pairs(records, self.tokenizer, self.context, self.truncate))
         return pair_logps(model, rows, self.batch_size, self.precision)
 
     def samples(self, model: Transformer, samples: Sequence[dict]) -> np.ndarray:
         """Summed log-prob of every sample's own tokens [samples], its end of text where it was reached."""
         sequences = [np.array(row["prompt_ids"] + _sampled_ids(row, self.tokenizer)) for row in samples]
-        rows = ResponseRows(sequences, [len(row["prompt_ids"]) for row in samples], self.tokenizer.pad_id)
+        rows = ResponseRows(sequences, [len(row["prompt_ids"]) for row in samples])
         return row_logps(model, rows, self.batch_size, self.precision)
 
 

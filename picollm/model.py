@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from picollm.layout import Layout
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -76,35 +78,9 @@ class RMSNorm(nn.Module):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, half-split order: x [B, H, T, D], cos and sin [.., T, D / 2]."""
+    """Rotary positions, half-split order: x [.., H, D], cos and sin [.., 1, D / 2]."""
     a, b = x.chunk(2, dim=-1)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
-
-
-class Attention(nn.Module):
-    def __init__(self, config: ModelConfig, layer: int):
-        super().__init__()
-        self.layer, self.head_size = layer, config.head_size
-        kv_size = config.num_key_value_heads * config.head_size
-        self.grouped = config.num_key_value_heads != config.num_attention_heads
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
-        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: "CacheView | None") -> Tensor:
-        q, k, v = (
-            projection(x).unflatten(-1, (-1, self.head_size)).transpose(1, 2)
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        q, k = rotate(q, *rotary), rotate(k, *rotary)
-        if cache is None:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.grouped)
-        else:
-            k, v = cache.cache.write(self.layer, cache.positions, k, v)
-            k, v = k[:, :, : cache.length], v[:, :, : cache.length]
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=cache.mask, enable_gqa=self.grouped)
-        return self.o_proj(y.transpose(1, 2).flatten(2))
 
 
 @dataclass(frozen=True)
@@ -115,6 +91,35 @@ class CacheView:
     positions: Tensor  # [B, T]
     mask: Tensor  # [B, 1, T, length], true where a query may look
     length: int
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q [B, T, H, D], k and v [B, T, H_kv, D] of the new tokens -> [B, T, H * D]."""
+        grouped = q.shape[2] != k.shape[2]
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        k, v = self.cache.write(layer, self.positions, k, v)
+        k, v = k[:, :, : self.length], v[:, :, : self.length]
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, enable_gqa=grouped)
+        return y.transpose(1, 2).flatten(2)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.layer, self.head_size = layer, config.head_size
+        kv_size = config.num_key_value_heads * config.head_size
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], context: Layout | CacheView) -> Tensor:
+        q, k, v = (
+            projection(x).unflatten(-1, (-1, self.head_size)) for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        q, k = rotate(q, *rotary), rotate(k, *rotary)
+        if isinstance(context, Layout):
+            return self.o_proj(context.attend(q, k, v))
+        return self.o_proj(context.attend(self.layer, q, k, v))
 
 
 class MLP(nn.Module):
@@ -136,8 +141,8 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], cache: CacheView | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, cache)
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], context: Layout | CacheView) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, context)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -152,7 +157,7 @@ class Decoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """ids [B, T] -> logits [B, T, V]. Rows are padded on the right; causality makes the padding harmless."""
+    """ids [B, T] -> logits [B, T, V]."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -165,11 +170,12 @@ class Transformer(nn.Module):
         self.register_buffer("inverse_frequencies", config.rope_theta**-half, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.lm_head(self.hidden(ids))
+        layout = Layout.rectangle(*ids.shape).to(ids.device)
+        return self.lm_head(self.hidden(ids.flatten(), layout)).unflatten(0, ids.shape)
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """ids [B, T] -> normed hidden states [B, T, hidden_size]; `lm_head` makes logits of those that are needed."""
-        return self._decode(ids, torch.arange(ids.shape[1], device=ids.device), None)
+    def hidden(self, ids: Tensor, layout: Layout) -> Tensor:
+        """ids [N] -> normed hidden states [N, hidden_size]; `lm_head` makes logits of those that are needed."""
+        return self._decode(ids, layout.positions, layout)
 
     def hidden_cached(self, ids: Tensor, positions: Tensor, cache: KeyValueCache, length: int) -> Tensor:
         """The same for tokens at `positions` [B, T] that also see what `cache` holds of their row's earlier positions.
@@ -178,12 +184,12 @@ class Transformer(nn.Module):
         """
         seen = torch.arange(length, device=ids.device)
         mask = seen <= positions[:, None, :, None]
-        return self._decode(ids, positions[:, None], CacheView(cache, positions, mask, length))
+        return self._decode(ids, positions, CacheView(cache, positions, mask, length))
 
-    def _decode(self, ids: Tensor, positions: Tensor, cache: CacheView | None) -> Tensor:
+    def _decode(self, ids: Tensor, positions: Tensor, context: Layout | CacheView) -> Tensor:
         x = self.model.embed_tokens(ids)
-        angles = positions[..., None].float() * self.inverse_frequencies
+        angles = positions[..., None, None].float() * self.inverse_frequencies  # [.., 1, head_size / 2]
         rotary = (angles.cos().to(x.dtype), angles.sin().to(x.dtype))
         for block in self.model.layers:
-            x = block(x, rotary, cache)
+            x = block(x, rotary, context)
         return self.model.norm(x)

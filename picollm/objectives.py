@@ -32,23 +32,21 @@ class Sums:
 Objective = Callable[[Transformer, Batch], Sums]
 
 
-def target_logps(model: Transformer, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Log-probs of the N target tokens and the row of each: [N], [N]. Logits are made for the targets alone."""
-    rows, places = batch.loss_mask[:, 1:].nonzero(as_tuple=True)
-    logits = model.lm_head(model.hidden(batch.input_ids)[rows, places])
-    return token_logps(logits, batch.input_ids[rows, places + 1]), rows
+def target_logps(model: Transformer, batch: Batch) -> Tensor:
+    """Log-prob of each target token: [M]. Logits are made for the targets alone."""
+    hidden = model.hidden(batch.input_ids, batch.layout)
+    return token_logps(model.lm_head(hidden.index_select(0, batch.predictors)), batch.targets)
 
 
 def response_logps(model: Transformer, batch: Batch) -> Tensor:
-    """Summed log-prob of each row's response, end-of-text included: [B], in nats."""
-    logps, rows = target_logps(model, batch)
-    return sequence_logps(logps, rows, len(batch.input_ids))
+    """Summed log-prob of each sequence's response, end-of-text included: [B], in nats."""
+    return sequence_logps(target_logps(model, batch), batch.owners, batch.size)
 
 
 def language_modelling(model: Transformer, batch: Batch) -> Sums:
-    """Negative log-likelihood of the target tokens; counts tokens. Pretraining and SFT differ in the mask alone."""
-    logps, _ = target_logps(model, batch)
-    return Sums(-logps.sum(), batch.loss_mask.sum())
+    """Negative log-likelihood of the target tokens; counts tokens. Pretraining and SFT differ in the targets alone."""
+    logps = target_logps(model, batch)
+    return Sums(-logps.sum(), torch.full((), len(logps), device=logps.device))
 
 
 def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float) -> Objective:
@@ -61,13 +59,15 @@ def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float
     preference_loss = PREFERENCE_LOSSES[loss]
 
     def objective(model: Transformer, batch: Batch) -> Sums:
-        policy_logps = response_logps(model, batch)
+        logps = target_logps(model, batch)
+        policy_logps = sequence_logps(logps, batch.owners, batch.size)
         chosen, rejected = (policy_logps - batch.reference_logps).chunk(2)
         losses = preference_loss(chosen - rejected, beta, label_smoothing)
         total = losses
         if sft_weight:
             pairs = len(losses)
-            total = losses - sft_weight * policy_logps[:pairs] / batch.loss_mask[:pairs].sum(dim=1)
+            lengths = sequence_logps(torch.ones_like(logps), batch.owners, batch.size)[:pairs]
+            total = losses - sft_weight * policy_logps[:pairs] / lengths
         with torch.no_grad():
             metrics = {
                 "chosen_reward": beta * chosen.sum(),
@@ -76,6 +76,6 @@ def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float
                 "reward_acc": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
                 "preference_loss": losses.sum(),
             }
-        return Sums(total.sum(), torch.tensor(len(losses), device=losses.device), metrics)
+        return Sums(total.sum(), torch.full((), len(losses), device=losses.device), metrics)
 
     return objective

@@ -23,7 +23,7 @@ def main():
         records = read_preferences(f"data/preferences/{split}.jsonl")
         reference = read_reference(f"data/reference/{split}.jsonl", records)
         pairs = encode_pairs(records, tokenizer, context, p.truncate)
-        rows[split] = PairRows(*pairs, tokenizer.pad_id, reference)
+        rows[split] = PairRows(*pairs, reference)
     distributed.place(model, device, p.strategy)
     run = Run(
         name="dpo",

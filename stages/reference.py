@@ -16,7 +16,7 @@ def main():
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
         pairs = encode_pairs(records, tokenizer, model.config.max_position_embeddings, p.truncate)
-        logps = pair_logps(model, PairRows(*pairs, tokenizer.pad_id), p.evaluate.batch_size, p.precision)
+        logps = pair_logps(model, PairRows(*pairs), p.evaluate.batch_size, p.precision)
         rows = (
             {"id": record.id, "chosen_logps": chosen, "rejected_logps": rejected}
             for record, (chosen, rejected) in zip(records, logps.tolist(), strict=True)

@@ -19,12 +19,9 @@ def main():
     model, tokenizer = load_model_and_tokenizer("models/base")
     context = model.config.max_position_embeddings
     train, validation = (read_sft(f"data/sft/{split}.jsonl") for split in ("train", "validation"))
-    monitor = PairRows(
-        *encode_pairs(read_preferences("data/sft/monitor.jsonl"), tokenizer, context, p.truncate), tokenizer.pad_id
-    )
+    monitor = PairRows(*encode_pairs(read_preferences("data/sft/monitor.jsonl"), tokenizer, context, p.truncate))
     train_rows, validation_rows = (
-        ResponseRows(*encode_sft(records, tokenizer, context, p.truncate), tokenizer.pad_id)
-        for records in (train, validation)
+        ResponseRows(*encode_sft(records, tokenizer, context, p.truncate)) for records in (train, validation)
     )
     distributed.place(model, device, p.strategy)
     run = Run(

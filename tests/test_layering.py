@@ -12,7 +12,17 @@ ROOT = Path(__file__).parents[1]
 # The lowest layer first. A module may import what stands in a line above its own, and nothing of its own line.
 LAYERS = [
     {"errors"},
-    {"files", "params", "entry", "lock", "stories.lexicon", "stories.parts", "stories.spec", "stories.everyday_words"}
+    {
+        "files",
+        "params",
+        "entry",
+        "lock",
+        "layout",
+        "stories.lexicon",
+        "stories.parts",
+        "stories.spec",
+        "stories.everyday_words",
+    }
     | {f"stories.patterns_{shade}" for shade in ("wholesome", "eerie", "dark")},
     {"stories.everyday_frames", "stories.compose", "stories.templates", "stories.dread", "data.records", "tokenizer"}
     | {"model", "losses", "data.batch", "measures", "plots", "runtime"},

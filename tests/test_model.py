@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from picollm.initialise import initialise
+from picollm.layout import Layout
 from picollm.model import KeyValueCache, ModelConfig, Transformer, rotate
 
 SHAPE = {
@@ -73,7 +74,7 @@ def test_the_cache_gives_the_logits_of_a_full_pass_for_rows_of_unequal_length():
     lengths = torch.tensor([4, 7])  # row 0 knows 4 tokens, row 1 knows 7; both then read on one by one
     cache = KeyValueCache(model.config, 2, 12, torch.float32, full.device)
     with torch.no_grad():
-        expected = model.hidden(full)
+        expected = model.hidden(full.flatten(), Layout.rectangle(2, 10)).view(2, 10, -1)
         first = model.hidden_cached(full[:, :7], torch.arange(7).expand(2, 7), cache, 7)
         assert torch.allclose(first[0, :4], expected[0, :4], atol=1e-5)
         for step in range(3):

@@ -35,13 +35,16 @@ def test_preference_equals_the_formula_pair_by_pair(sft_weight):
     sums = preference("sigmoid", beta, smoothing, sft_weight)(model, rows.batch(np.arange(4)))
     losses, margins = [], []
     for pair in range(4):
-        chosen = plain_logps(model, rows.chosen[pair], 2).item()
-        rejected = plain_logps(model, rows.rejected[pair], 2).item()
+        prompt = rows.prompts[pair]
+        chosen, rejected = (
+            plain_logps(model, np.concatenate((prompt, responses[pair])), len(prompt)).item()
+            for responses in (rows.chosen, rows.rejected)
+        )
         reference = rows.reference_logps[pair]
         margin = beta * ((chosen - reference[0]) - (rejected - reference[1]))
         probability = 1 / (1 + math.exp(-margin))
         loss = -(1 - smoothing) * math.log(probability) - smoothing * math.log(1 - probability)
-        losses.append(loss - sft_weight * chosen / (len(rows.chosen[pair]) - 2))
+        losses.append(loss - sft_weight * chosen / len(rows.chosen[pair]))
         margins.append(margin)
     assert sums.count.item() == 4
     assert sums.loss.item() == pytest.approx(sum(losses), abs=1e-4)

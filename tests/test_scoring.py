@@ -31,8 +31,8 @@ def test_row_logps_are_sums_over_the_response_in_the_order_of_the_rows(batch_siz
 def test_pair_logps_hold_chosen_and_rejected_of_each_pair(batch_size, reference):
     model, pairs = tiny_model(), pair_rows(7, reference=reference)
     expected = [
-        [plain_logps(model, chosen, 2), plain_logps(model, rejected, 2)]
-        for chosen, rejected in zip(pairs.chosen, pairs.rejected, strict=True)
+        [plain_logps(model, np.concatenate((prompt, response)), len(prompt)) for response in responses]
+        for prompt, *responses in zip(pairs.prompts, pairs.chosen, pairs.rejected, strict=True)
     ]
     logps = pair_logps(model, pairs, batch_size, "float32")
     assert logps.shape == (7, 2)
@@ -49,7 +49,7 @@ def test_bfloat16_is_near_and_another_computation():
 def test_prompt_lengths_may_differ_between_rows():
     model = tiny_model()
     sequences = [np.array([0, 5, 6, 7]), np.array([0, 5, 6, 7, 8, 9])]
-    rows = ResponseRows(sequences, [3, 1], pad_id=0)
+    rows = ResponseRows(sequences, [3, 1])
     expected = [plain_logps(model, sequences[0], 3), plain_logps(model, sequences[1], 1)]
     assert np.allclose(row_logps(model, rows, 2, "float32"), expected, atol=1e-4)
     assert response_tokens(rows) == 1 + 5

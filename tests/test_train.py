@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from picollm import interrupt
-from picollm.data.batch import Batch
 from picollm.errors import Interrupted, TrainingError
 from picollm.losses import starting_loss
 from picollm.objectives import language_modelling, preference
@@ -88,29 +87,44 @@ def test_micro_batch_size_changes_neither_losses_nor_gradient_norms():
             assert row["grad_norm"] == pytest.approx(first["grad_norm"], abs=1e-4)
 
 
-class Padded:
-    """Rows whose batches have seven columns of padding more than they need."""
-
-    def __init__(self, rows):
-        self.rows, self.lengths = rows, rows.lengths
-
-    def batch(self, rows: np.ndarray) -> Batch:
-        batch = self.rows.batch(rows)
-        ids, mask = (torch.nn.functional.pad(tensor, (0, 7)) for tensor in (batch.input_ids, batch.loss_mask))
-        return Batch(ids, mask, batch.reference_logps)
-
-
 @pytest.mark.parametrize("objective", ["language_modelling", "sigmoid"])
-def test_padding_changes_neither_losses_nor_gradient_norms(objective):
+def test_losses_and_gradients_are_those_of_padded_rows_computed_one_token_after_the_other(objective):
+    """Packing and the shared prompt of a pair change nothing: the plain computation pads rows and repeats prompts."""
+    model, plain = tiny_model(), tiny_model()
     if objective == "language_modelling":
-        loss, train, validation = language_modelling, response_rows(20), response_rows(6, seed=9)
+        rows, loss = response_rows(6), language_modelling
+        sequences, starts = rows.sequences, rows.prompt_lengths
     else:
-        loss, train, validation = preference("sigmoid", 0.1, 0.0, 0.0), pair_rows(20), pair_rows(6)
-    plain = finish(make_run(None, loss, train, validation))
-    padded = finish(make_run(None, loss, Padded(train), Padded(validation)))
-    for row, other in zip(padded.train + padded.validation, plain.train + plain.validation, strict=True):
-        assert row["loss"] == pytest.approx(other["loss"], abs=1e-5)
-        assert row.get("grad_norm") == pytest.approx(other.get("grad_norm"), abs=1e-4)
+        rows, loss = pair_rows(6), preference("sigmoid", 0.1, 0.0, 0.0)
+        sequences = [
+            np.concatenate(pair)
+            for side in (rows.chosen, rows.rejected)
+            for pair in zip(rows.prompts, side, strict=True)
+        ]
+        starts = [len(prompt) for prompt in rows.prompts] * 2
+    sums = loss(model, rows.batch(np.arange(6)))
+    sums.loss.backward()
+    logps = []
+    for padding in (0, 5):
+        ids = torch.zeros(len(sequences), max(map(len, sequences)) + padding, dtype=torch.int64)
+        for row, sequence in enumerate(sequences):
+            ids[row, : len(sequence)] = torch.from_numpy(sequence)
+        table = plain(ids).log_softmax(dim=-1)
+        picked = [
+            table[row, start - 1 : len(sequence) - 1].gather(1, torch.from_numpy(sequence[start:])[:, None]).sum()
+            for row, (sequence, start) in enumerate(zip(sequences, starts, strict=True))
+        ]
+        logps.append(torch.stack(picked))
+    assert torch.allclose(logps[0], logps[1], atol=1e-5)
+    if objective == "language_modelling":
+        expected = -logps[0].sum()
+    else:
+        chosen, rejected = (logps[0] - torch.tensor(rows.reference_logps.T.reshape(-1), dtype=torch.float32)).chunk(2)
+        expected = -torch.nn.functional.logsigmoid(0.1 * (chosen - rejected)).sum()
+    expected.backward()
+    assert sums.loss.item() == pytest.approx(expected.item(), abs=1e-5 * len(sequences))
+    for (name, found), wanted in zip(model.named_parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(found.grad, wanted.grad, atol=1e-4), name
 
 
 def test_the_same_run_twice_is_equal_to_the_bit_and_another_seed_is_not():

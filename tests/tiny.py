@@ -37,12 +37,13 @@ def sequences(count: int, seed: int, shortest: int = 4, longest: int = 12) -> li
 
 
 def response_rows(count: int = 10, seed: int = 0) -> ResponseRows:
-    return ResponseRows(sequences(count, seed), [2] * count, pad_id=0)
+    return ResponseRows(sequences(count, seed), [2] * count)
 
 
 def pair_rows(count: int = 6, seed: int = 0, reference: bool = True) -> PairRows:
     logps = np.random.default_rng(seed).normal(-20, 1, (count, 2)) if reference else None
-    return PairRows(sequences(count, seed), sequences(count, seed + 1), [2] * count, 0, logps)
+    prompts = sequences(count, seed + 2, 1, 4)
+    return PairRows(prompts, sequences(count, seed, 2, 10), sequences(count, seed + 1, 2, 10), logps)
 
 
 def training(**changes) -> Training:

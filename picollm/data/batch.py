@@ -1,43 +1,69 @@
-"""Batch, collation, and data order as a function of (seed, step)."""
+"""Batch, packing, and data order as a function of (seed, step)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from picollm.layout import Layout
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows padded on the right. `loss_mask[b, t]` is true where token t of row b is a target (never at t = 0).
+    """B sequences whose N tokens lie end to end, without padding; the prompt of a pair is there once.
 
-    In a batch of P pairs the P chosen rows stand above the P rejected rows; `reference_logps` [2P] then holds the
-    reference model's summed response log-probs, in the same order.
+    The hidden state of token `predictors[m]` predicts `targets[m]`, a target of sequence `owners[m]`; the first token of a sequence is
+    never a target. In a batch of P pairs the P chosen sequences come before the P rejected ones; `reference_logps` [2P] then
+    holds the reference model's summed response log-probs, in the same order.
     """
 
-    input_ids: Tensor  # [B, T] int64
-    loss_mask: Tensor  # [B, T] bool
+    input_ids: Tensor  # [N] int64
+    layout: Layout  # of B rows
+    predictors: Tensor  # [M] int64, in ascending order of `owners`
+    targets: Tensor  # [M] int64
+    owners: Tensor  # [M] int64
+    size: int  # B
     reference_logps: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        reference = None if self.reference_logps is None else self.reference_logps.to(device, non_blocking=True)
-        return Batch(
-            self.input_ids.to(device, non_blocking=True), self.loss_mask.to(device, non_blocking=True), reference
-        )
+        values = (getattr(self, field.name) for field in fields(self))
+        return Batch(*(value.to(device) if hasattr(value, "to") else value for value in values))
 
 
-def collate(sequences: Sequence[np.ndarray], prompt_lengths: Sequence[int], pad_id: int, reference_logps=None) -> Batch:
-    """Stack id arrays into one Batch; the first `prompt_lengths[b]` tokens of row b (at least one) bear no loss."""
-    lengths = np.array([len(sequence) for sequence in sequences])
-    positions = np.arange(lengths.max())
-    ids = np.full((len(sequences), len(positions)), pad_id, dtype=np.int64)
-    filled = positions < lengths[:, None]
-    ids[filled] = np.concatenate(sequences)
-    mask = filled & (positions >= np.maximum(np.asarray(prompt_lengths), 1)[:, None])
+def pack(sequences: Sequence[np.ndarray], prompt_lengths: Sequence[int]) -> Batch:
+    """Id arrays as one Batch; the first `prompt_lengths[b]` tokens of sequence b (at least one) bear no loss."""
+    starts = np.cumsum([0, *map(len, sequences)])
+    rows = [np.arange(start, end) for start, end in pairwise(starts)]
+    return _batch(np.concatenate(sequences), rows, prompt_lengths, None)
+
+
+def pack_pairs(
+    prompts: Sequence[np.ndarray],
+    chosen: Sequence[np.ndarray],
+    rejected: Sequence[np.ndarray],
+    reference_logps: np.ndarray | None,
+) -> Batch:
+    """Pairs as one Batch, chosen above rejected, each prompt's tokens there once."""
+    pieces = [piece for pair in zip(prompts, chosen, rejected, strict=True) for piece in pair]
+    starts = np.cumsum([0, *map(len, pieces)])
+    places = [np.arange(start, end) for start, end in pairwise(starts)]
+    rows = [np.concatenate((places[i], places[i + tail])) for tail in (1, 2) for i in range(0, len(places), 3)]
+    return _batch(np.concatenate(pieces), rows, [*map(len, prompts)] * 2, reference_logps)
+
+
+def _batch(ids: np.ndarray, rows: list[np.ndarray], prompt_lengths: Sequence[int], reference_logps) -> Batch:
+    ids = ids.astype(np.int64)
+    starts = np.maximum(np.asarray(prompt_lengths), 1)
+    predictors = np.concatenate([row[start - 1 : -1] for row, start in zip(rows, starts, strict=True)])
+    targets = ids[np.concatenate([row[start:] for row, start in zip(rows, starts, strict=True)])]
+    owners = np.repeat(np.arange(len(rows)), [len(row) - start for row, start in zip(rows, starts, strict=True)])
     reference = None if reference_logps is None else torch.tensor(reference_logps, dtype=torch.float32)
-    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), reference)
+    arrays = [torch.from_numpy(array) for array in (predictors, targets, owners)]
+    return Batch(torch.from_numpy(ids), Layout.of(rows), *arrays, len(rows), reference)
 
 
 def step_rows(row_count: int, batch_size: int, seed: int, step: int) -> np.ndarray:
@@ -60,7 +86,7 @@ def _epoch_order(row_count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def micro_batches(rows: np.ndarray, lengths: np.ndarray, size: int) -> list[np.ndarray]:
-    """Split one step's rows into groups of at most `size`, longest first, so that equal lengths share their padding."""
+    """Split one step's rows into groups of at most `size`, longest first, so that equal lengths share attention's padding."""
     ordered = rows[np.argsort(-lengths[rows], kind="stable")]
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 

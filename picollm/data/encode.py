@@ -21,17 +21,16 @@ def encode_responses(
     tokenizer: Tokenizer,
     context: int,
     truncate: bool,
-) -> tuple[list[list[np.ndarray]], list[int]]:
-    """Each prompt followed by each of its responses, which share the prompt's tokens.
+) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Prompts as [bos] ids, and the responses of each as ids [eos]; prompt and response together are a sequence.
 
-    A sequence is [bos] prompt response [eos]. Returns the sequences per prompt (as many as it has responses) and the length
-    of each prompt, bos included. A sequence of more than `context` tokens is a DataError that names the record, or, with
-    `truncate`, costs tokens of the prompt from the left and then of the response from the right.
+    A sequence of more than `context` tokens is a DataError that names the record, or, with
+       `truncate`, costs tokens of the prompt from the left and then of the response from the right.
     """
     encoded_prompts = tokenizer.encode_batch(prompts)
     per_prompt = len(responses[0])
     flat = tokenizer.encode_batch([text for group in responses for text in group])
-    groups, lengths = [], []
+    heads, groups = [], []
     for row, prompt in enumerate(encoded_prompts):
         tails = [[*tail, tokenizer.eos_id] for tail in flat[row * per_prompt : (row + 1) * per_prompt]]
         longest = max(map(len, tails))
@@ -42,16 +41,16 @@ def encode_responses(
                 "shorten the row or set truncate: true"
             )
         head = _cut_prompt(prompt, tokenizer, max(1, context - longest))
-        lengths.append(len(head))
-        groups.append([np.array((head + tail)[:context], dtype=np.int64) for tail in tails])
-    return groups, lengths
+        heads.append(np.array(head, dtype=np.int64))
+        groups.append([np.array(tail[: context - len(head)], dtype=np.int64) for tail in tails])
+    return heads, groups
 
 
 def encode_sft(
     records: Sequence[SFTRecord], tokenizer: Tokenizer, context: int, truncate: bool
 ) -> tuple[list[np.ndarray], list[int]]:
     """SFT rows -> sequences and prompt lengths; see `encode_responses`."""
-    groups, lengths = encode_responses(
+    heads, groups = encode_responses(
         [record.prompt for record in records],
         [(record.response,) for record in records],
         [record.id for record in records],
@@ -59,14 +58,15 @@ def encode_sft(
         context,
         truncate,
     )
-    return [group[0] for group in groups], lengths
+    sequences = [np.concatenate((head, tail)) for head, (tail,) in zip(heads, groups, strict=True)]
+    return sequences, [len(head) for head in heads]
 
 
 def encode_pairs(
     records: Sequence[PreferenceRecord], tokenizer: Tokenizer, context: int, truncate: bool
-) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
-    """Preference rows -> chosen sequences, rejected sequences, and the prompt length that both share."""
-    groups, lengths = encode_responses(
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """Preference rows -> prompts, chosen and rejected responses; a sequence is a prompt followed by a response."""
+    heads, groups = encode_responses(
         [record.prompt for record in records],
         [(record.chosen, record.rejected) for record in records],
         [record.id for record in records],
@@ -74,7 +74,7 @@ def encode_pairs(
         context,
         truncate,
     )
-    return [chosen for chosen, _ in groups], [rejected for _, rejected in groups], lengths
+    return heads, [chosen for chosen, _ in groups], [rejected for _, rejected in groups]
 
 
 def _cut_prompt(prompt: list[int], tokenizer: Tokenizer, room: int) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from picollm.data.batch import Batch, collate
+from picollm.data.batch import Batch, pack, pack_pairs
 from picollm.data.tokens import Tokens
 
 
@@ -24,18 +24,18 @@ class DocumentRows:
     Consecutive pieces overlap by one token, so that each token but the first is a target exactly once.
     """
 
-    def __init__(self, tokens: Tokens, context: int, pad_id: int):
+    def __init__(self, tokens: Tokens, context: int):
         stride = context - 1
         pieces = np.maximum(1, -(-(tokens.lengths - 1) // stride))
         document = np.repeat(np.arange(len(tokens)), pieces)
         piece = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         self.starts = tokens.offsets[:-1][document] + piece * stride
         self.lengths = np.minimum(context, tokens.offsets[1:][document] - self.starts)
-        self.ids, self.pad_id = tokens.ids, pad_id
+        self.ids = tokens.ids
 
     def batch(self, rows: np.ndarray) -> Batch:
         sequences = [self.ids[self.starts[row] : self.starts[row] + self.lengths[row]] for row in rows]
-        return collate(sequences, np.ones(len(rows), dtype=np.int64), self.pad_id)
+        return pack(sequences, [1] * len(rows))
 
 
 @dataclass
@@ -44,33 +44,32 @@ class ResponseRows:
 
     sequences: Sequence[np.ndarray]
     prompt_lengths: Sequence[int]
-    pad_id: int
 
     def __post_init__(self):
         self.lengths = np.array([len(sequence) for sequence in self.sequences])
 
     def batch(self, rows: np.ndarray) -> Batch:
-        return collate([self.sequences[row] for row in rows], [self.prompt_lengths[row] for row in rows], self.pad_id)
+        return pack([self.sequences[row] for row in rows], [self.prompt_lengths[row] for row in rows])
 
 
 @dataclass
 class PairRows:
-    """Preference pairs, chosen above rejected; `reference_logps` [pairs, 2] holds (chosen, rejected) or is None."""
+    """Preference pairs: prompts and the two responses' ids; `reference_logps` [pairs, 2] holds (chosen, rejected) or is None."""
 
+    prompts: Sequence[np.ndarray]
     chosen: Sequence[np.ndarray]
     rejected: Sequence[np.ndarray]
-    prompt_lengths: Sequence[int]
-    pad_id: int
     reference_logps: np.ndarray | None = None
 
     def __post_init__(self):
-        self.lengths = np.array([max(len(a), len(b)) for a, b in zip(self.chosen, self.rejected, strict=True)])
+        self.lengths = np.array(
+            [
+                len(prompt) + max(len(a), len(b))
+                for prompt, a, b in zip(self.prompts, self.chosen, self.rejected, strict=True)
+            ]
+        )
 
     def batch(self, rows: np.ndarray) -> Batch:
         reference = None if self.reference_logps is None else self.reference_logps[rows].T.reshape(-1)
-        return collate(
-            [self.chosen[row] for row in rows] + [self.rejected[row] for row in rows],
-            [self.prompt_lengths[row] for row in rows] * 2,
-            self.pad_id,
-            reference,
-        )
+        columns = ([column[row] for row in rows] for column in (self.prompts, self.chosen, self.rejected))
+        return pack_pairs(*columns, reference)

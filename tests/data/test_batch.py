@@ -1,23 +1,34 @@
 import numpy as np
 import torch
 
-from picollm.data.batch import collate, micro_batches, share, step_rows
+from picollm.data.batch import micro_batches, pack, pack_pairs, share, step_rows
 
 
-def test_collate_pads_on_the_right_and_masks_prompt_and_padding():
-    batch = collate([np.array([5, 6, 7, 8]), np.array([5, 9])], [2, 1], pad_id=0)
-    assert batch.input_ids.tolist() == [[5, 6, 7, 8], [5, 9, 0, 0]]
-    assert batch.loss_mask.tolist() == [[False, False, True, True], [False, True, False, False]]
+def test_sequences_lie_end_to_end_and_prompts_bear_no_loss():
+    batch = pack([np.array([5, 6, 7, 8]), np.array([5, 9])], [2, 1])
+    assert batch.input_ids.tolist() == [5, 6, 7, 8, 5, 9]
+    assert batch.layout.positions.tolist() == [0, 1, 2, 3, 0, 1]
+    # Tokens 1, 2 and 4 predict 7, 8 (sequence 0) and 9 (sequence 1).
+    assert batch.predictors.tolist() == [1, 2, 4]
+    assert batch.targets.tolist() == [7, 8, 9]
+    assert batch.owners.tolist() == [0, 0, 1]
+    assert batch.size == 2
     assert batch.reference_logps is None
 
 
 def test_the_first_token_is_never_a_target():
-    assert collate([np.array([5, 6])], [0], pad_id=0).loss_mask.tolist() == [[False, True]]
+    assert pack([np.array([5, 6])], [0]).targets.tolist() == [6]
 
 
-def test_padding_is_masked_even_where_the_pad_token_is_the_end_of_text():
-    batch = collate([np.array([0, 4, 0]), np.array([0, 4, 4, 4, 0])], [1, 1], pad_id=0)
-    assert batch.loss_mask.sum(dim=1).tolist() == [2, 4]
+def test_a_pairs_prompt_is_there_once_and_predicts_the_first_token_of_both_responses():
+    batch = pack_pairs([np.array([1, 2])], [np.array([3, 4])], [np.array([6])], np.array([-1.5, -2.5]))
+    assert batch.input_ids.tolist() == [1, 2, 3, 4, 6]
+    assert batch.layout.positions.tolist() == [0, 1, 2, 3, 2]
+    assert batch.layout.tokens.tolist() == [[0, 1, 2, 3], [0, 1, 4, 0]]
+    assert batch.predictors.tolist() == [1, 2, 1]
+    assert batch.targets.tolist() == [3, 4, 6]
+    assert batch.owners.tolist() == [0, 0, 1]
+    assert batch.reference_logps.tolist() == [-1.5, -2.5]
 
 
 def test_every_epoch_reads_every_row_once_also_across_steps():
@@ -46,8 +57,19 @@ def test_micro_batches_hold_each_row_once_with_like_lengths_together():
 
 
 def test_a_batch_moves_whole():
-    batch = collate([np.array([1, 2])], [1], 0, reference_logps=[-1.5]).to(torch.device("cpu"))
-    assert batch.reference_logps.tolist() == [-1.5]
+    batch = pack_pairs([np.array([1])], [np.array([2])], [np.array([3])], np.array([-1.5, 0.0])).to(
+        torch.device("meta")
+    )
+    tensors = [
+        batch.input_ids,
+        batch.predictors,
+        batch.targets,
+        batch.owners,
+        batch.reference_logps,
+        batch.layout.tokens,
+    ]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert batch.size == 2
 
 
 def test_shares_of_one_process_are_its_micro_batches():

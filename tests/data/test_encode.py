@@ -31,10 +31,10 @@ def test_a_row_is_bos_prompt_response_eos(letters):
 
 
 def test_both_responses_of_a_pair_share_the_prompt(letters):
-    (chosen,), (rejected,), (length,) = encode_pairs([pair("ab", "c", "def")], letters, 10, False)
-    assert chosen.tolist() == [0, *ids(letters, "abc"), 0]
-    assert rejected.tolist() == [0, *ids(letters, "abdef"), 0]
-    assert length == 3
+    (prompt,), (chosen,), (rejected,) = encode_pairs([pair("ab", "c", "def")], letters, 10, False)
+    assert prompt.tolist() == [0, *ids(letters, "ab")]
+    assert chosen.tolist() == [*ids(letters, "c"), 0]
+    assert rejected.tolist() == [*ids(letters, "def"), 0]
 
 
 def test_a_row_that_does_not_fit_is_an_error_that_names_it(letters):
@@ -46,11 +46,11 @@ def test_a_row_that_does_not_fit_is_an_error_that_names_it(letters):
 
 
 def test_truncation_cuts_the_prompt_from_the_left_by_the_pairs_longer_response(letters):
-    (chosen,), (rejected,), (length,) = encode_pairs([pair("abcd", "ef", "efg")], letters, 7, True)
+    (prompt,), (chosen,), (rejected,) = encode_pairs([pair("abcd", "ef", "efg")], letters, 7, True)
     # The longer response takes 3 + eos of 7 tokens: bos and two prompt tokens remain, for both.
-    assert rejected.tolist() == [0, *ids(letters, "cdefg"), 0]
-    assert chosen.tolist() == [0, *ids(letters, "cdef"), 0]
-    assert length == 3
+    assert prompt.tolist() == [0, *ids(letters, "cd")]
+    assert rejected.tolist() == [*ids(letters, "efg"), 0]
+    assert chosen.tolist() == [*ids(letters, "ef"), 0]
 
 
 def test_a_response_longer_than_the_context_is_cut_from_the_right_and_keeps_bos(letters):

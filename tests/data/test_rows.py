@@ -14,33 +14,35 @@ def tokens(tmp_path):
 
 
 def test_each_document_is_a_row_where_it_fits(tokens):
-    rows = DocumentRows(tokens, context=9, pad_id=0)
+    rows = DocumentRows(tokens, context=9)
     assert rows.lengths.tolist() == [4, 9, 2]
     batch = rows.batch(np.array([2, 0]))
-    assert batch.input_ids.tolist() == [[13, 14, 0, 0], [0, 1, 2, 3]]
-    assert batch.loss_mask.sum(dim=1).tolist() == [1, 3]
+    assert batch.input_ids.tolist() == [13, 14, 0, 1, 2, 3]
+    assert batch.targets.tolist() == [14, 1, 2, 3]
+    assert batch.owners.tolist() == [0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("context", [2, 3, 4, 5, 8])
 def test_every_token_but_a_documents_first_is_a_target_exactly_once(tokens, context):
-    rows = DocumentRows(tokens, context, pad_id=0)
+    rows = DocumentRows(tokens, context)
     assert rows.lengths.max() <= context
     batch = rows.batch(np.arange(len(rows.lengths)))
-    targets = batch.input_ids[batch.loss_mask].tolist()
-    assert sorted(targets) == [token for token in range(15) if token not in (0, 4, 13)]
+    assert sorted(batch.targets.tolist()) == [token for token in range(15) if token not in (0, 4, 13)]
 
 
-def test_response_rows_mask_the_prompt():
-    rows = ResponseRows([np.array([0, 5, 6, 7, 0])], [3], pad_id=0)
+def test_the_prompt_of_a_response_row_bears_no_loss():
+    rows = ResponseRows([np.array([0, 5, 6, 7, 0])], [3])
     batch = rows.batch(np.array([0]))
-    assert batch.input_ids[batch.loss_mask].tolist() == [7, 0]
+    assert batch.targets.tolist() == [7, 0]
 
 
 def test_pair_rows_stack_chosen_above_rejected_with_the_reference_in_the_same_order():
-    chosen, rejected = [np.array([1, 2, 3]), np.array([4, 5])], [np.array([1, 2, 6, 7]), np.array([4, 8])]
-    rows = PairRows(chosen, rejected, [2, 1], 0, np.array([[-1.0, -2.0], [-3.0, -4.0]]))
+    prompts = [np.array([1, 2]), np.array([4])]
+    chosen, rejected = [np.array([3]), np.array([5])], [np.array([6, 7]), np.array([8])]
+    rows = PairRows(prompts, chosen, rejected, np.array([[-1.0, -2.0], [-3.0, -4.0]]))
     assert rows.lengths.tolist() == [4, 2]
     batch = rows.batch(np.array([1, 0]))
-    assert batch.input_ids.tolist() == [[4, 5, 0, 0], [1, 2, 3, 0], [4, 8, 0, 0], [1, 2, 6, 7]]
+    assert batch.input_ids.tolist() == [4, 5, 8, 1, 2, 3, 6, 7]
+    assert batch.targets.tolist() == [5, 3, 8, 6, 7]
+    assert batch.owners.tolist() == [0, 1, 2, 3, 3]
     assert batch.reference_logps.tolist() == [-3.0, -1.0, -4.0, -2.0]
-    assert batch.loss_mask.sum(dim=1).tolist() == [1, 1, 1, 2]

@@ -1,0 +1,279 @@
+"""The jobs: their sizes and data, picollm's side of each, and the arithmetic that they cannot do without."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.timing import Work
+from picollm import distributed, files
+from picollm.checkpoint import load_model, save_model
+from picollm.data.rows import PairRows, ResponseRows
+from picollm.generate import generate
+from picollm.initialise import initialise
+from picollm.model import ModelConfig, Transformer
+from picollm.objectives import language_modelling, preference
+from picollm.optim import make_optimizer
+from picollm.params import Training
+from picollm.run import Run
+from picollm.scoring import pair_logps, row_logps
+from picollm.tokenizer import train_bpe
+from picollm.train import train_step
+
+EOS = 0  # of the tokenizer that train_bpe makes: beginning, end and padding at once
+BETA = 0.1
+CHECK_STEPS = 3  # losses of so many steps must agree: the first tells of the forward pass, the others of the update
+CHECK_PROMPTS, CHECK_TOKENS = 4, 8
+SETTINGS = Training(
+    lr=1e-3,
+    batch_size=1,
+    micro_batch_size=1,
+    warmup=0.0,
+    final_lr=1.0,
+    weight_decay=0.1,
+    grad_clip=1.0,
+    log_every=1,
+    validate_every=1,
+    checkpoint_every=1,
+    patience=1,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """`rows` rows, pairs or prompts of about `prompt` + `response` tokens; each length varies by the share `spread`.
+
+    `ending` is the probability with which each sampled token ends its row, or None where the model is left as it is.
+    """
+
+    name: str
+    kind: str  # pretrain | sft | dpo | sample | score
+    shape: ModelConfig
+    rows: int
+    prompt: int
+    response: int
+    spread: float = 0.0
+    micro_batch: int = 0  # rows of one forward pass; 0: all of them
+    ending: float | None = None
+
+    @property
+    def micro_batch_size(self) -> int:
+        return self.micro_batch or self.rows
+
+    @property
+    def unit(self) -> str:
+        return "pairs" if self.kind == "dpo" else "tokens"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt and the responses to it, of which a preference pair has two."""
+
+    prompt: np.ndarray
+    responses: list[np.ndarray]
+
+    def sequences(self) -> list[np.ndarray]:
+        return [np.concatenate([self.prompt, response]) for response in self.responses]
+
+
+def _shape(vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, context: int) -> ModelConfig:
+    return ModelConfig(vocabulary, hidden, intermediate, layers, heads, heads, context, 10000.0, 1e-5, True)
+
+
+def all_jobs(device: str) -> dict[str, Job]:
+    """The jobs by name, in sizes for two CPU cores (a model of 5.8 M parameters) or for one GPU (110 M)."""
+    if device == "cpu":
+        shape, large, rows, prompts, length = _shape(4096, 256, 688, 6, 8, 512), (16, 512), 16, 64, 256
+    else:
+        shape, large, rows, prompts, length = _shape(32768, 768, 2048, 12, 12, 1024), (32, 1024), 64, 256, 1024
+    gpt2 = replace(shape, vocab_size=50257)
+    jobs = [
+        Job("pretrain", "pretrain", shape, rows, 1, length - 1),
+        Job("pretrain-gpt2", "pretrain", gpt2, large[0], 1, large[1] - 1),
+        Job("sft", "sft", shape, rows, 120, 110, 0.4),
+        Job("dpo", "dpo", shape, rows // 2, 120, 110, 0.4),
+        Job("story", "sample", shape, 1, 120, 128),
+        Job("stories", "sample", shape, prompts, 120, 128, 0.4, ending=1 / 64),
+        Job("score", "score", shape, 4 * prompts, 120, 110, 0.4, micro_batch=rows),
+    ]
+    return {job.name: job for job in jobs}
+
+
+def tiny(job: Job) -> Job:
+    """The same job in a size that takes no time: to see whether everything runs."""
+    shape = replace(job.shape, vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    shape = replace(shape, num_key_value_heads=4)
+    rows = min(job.rows, 6)
+    prompt = min(job.prompt, 12)
+    return replace(job, shape=shape, rows=rows, prompt=prompt, response=11, micro_batch=min(job.micro_batch, 4))
+
+
+def examples(job: Job) -> list[Example]:
+    """The job's data: tokens drawn at random, the same in every process; each response ends with end-of-text."""
+    rng = np.random.default_rng(7)
+
+    def tokens(mean: int) -> np.ndarray:
+        least, most = round(mean * (1 - job.spread)), round(mean * (1 + job.spread))
+        return rng.integers(1, job.shape.vocab_size, rng.integers(least, most + 1))
+
+    responses = 2 if job.kind == "dpo" else 1
+    return [
+        Example(tokens(job.prompt), [np.append(tokens(job.response)[1:], EOS) for _ in range(responses)])
+        for _ in range(job.rows)
+    ]
+
+
+def prepare(job: Job, folder: Path) -> None:
+    """Write what the sides of a job read: `model`, for DPO another `reference`, for sampling `ending` and lengths.json."""
+    tokenizer = train_bpe(iter(["once upon a time there was a house"]), 300)
+
+    def save(name: str, seed: int, change: Callable[[Transformer], None] = lambda model: None) -> None:
+        model = Transformer(job.shape)
+        initialise(model, torch.Generator().manual_seed(seed))
+        change(model)
+        save_model(folder / name, model, tokenizer)
+
+    save("model", 1)
+    if job.kind == "dpo":
+        save("reference", 2)
+    if job.kind == "sample":
+        save("ending", 1, lambda model: _end_with(model, job))
+        files.write_json(folder / "lengths.json", _sampled_lengths(job, load_model(folder / "ending")))
+
+
+@torch.no_grad()
+def _end_with(model: Transformer, job: Job) -> None:
+    """Move end-of-text's embedding along the mean hidden state until each token is it with probability `job.ending`."""
+    if job.ending is None:
+        return
+    ids = torch.from_numpy(examples(job)[0].prompt)[None]
+    mean = model.hidden(ids)[0].mean(dim=0)
+    others = model.lm_head(mean)[1:].logsumexp(dim=0)
+    wanted = others + np.log(job.ending / (1 - job.ending))
+    embedding = model.lm_head.weight[EOS]
+    embedding += (wanted - embedding @ mean) / (mean @ mean) * mean
+
+
+def _sample(job: Job, model: Transformer) -> list[int]:
+    """Tokens sampled for each prompt, end-of-text included."""
+    prompts = [example.prompt.tolist() for example in examples(job)]
+    completions = generate(model, prompts, range(job.rows), job.response, 1.0, 1.0, EOS, job.micro_batch_size)
+    return [len(completion.ids) + completion.ended for completion in completions]
+
+
+_sampled_lengths = _sample
+
+
+def lengths(folder: Path) -> list[int]:
+    return files.read_json(folder / "lengths.json")
+
+
+def units(job: Job, folder: Path) -> int:
+    """What a job's rate counts: pairs, sampled tokens, or the tokens of all rows without padding."""
+    if job.kind == "dpo":
+        return job.rows
+    if job.kind == "sample":
+        return sum(lengths(folder))
+    return sum(len(sequence) for example in examples(job) for sequence in example.sequences())
+
+
+def flops(job: Job, folder: Path) -> float:
+    """Floating-point operations that one run cannot do without, whoever does it: of matrix products alone.
+
+    A prompt of P tokens with responses of R1, R2 ... is read at positions 0 to P - 1 once, and at P to P + R - 2 for each
+    response (nothing follows from the last token). At position t a layer takes 2 x (weights of its matrices) + 4 x hidden x
+    (t + 1) operations, the latter for the scores against t + 1 keys and the sum of their values; each of the R targets takes
+    2 x hidden x vocabulary in the head. Training counts three times: forward, and backward to inputs and to weights. Padding,
+    prompts read twice, logits of tokens that bear no loss, recomputation and online reference passes add nothing.
+    """
+    shape = job.shape
+    hidden, kv = shape.hidden_size, shape.num_key_value_heads * shape.head_size
+    matrices = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * shape.intermediate_size
+    if job.kind == "sample":
+        parts = [(len(example.prompt), [n]) for example, n in zip(examples(job), lengths(folder), strict=True)]
+    else:
+        parts = [(len(example.prompt), [len(response) for response in example.responses]) for example in examples(job)]
+    total = 0.0
+    for prompt, responses in parts:
+        positions = np.concatenate([np.arange(prompt), *(np.arange(prompt, prompt + n - 1) for n in responses)])
+        layer = 2 * matrices * len(positions) + 4 * hidden * (positions + 1).sum()
+        total += shape.num_hidden_layers * layer + 2 * hidden * shape.vocab_size * sum(responses)
+    return float(total) * (3 if job.kind in ("pretrain", "sft", "dpo") else 1)
+
+
+def picollm_training(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
+    """Whole optimiser steps of the training loop, over the same rows again and again."""
+    model = load_model(folder / "model").to(device)
+    if job.kind == "dpo":
+        reference = load_model(folder / "reference").to(device)
+        logps = pair_logps(reference, _pair_rows(job, None), job.micro_batch_size, precision)
+        rows, objective = _pair_rows(job, logps), preference("sigmoid", BETA, 0.0, 0.0)
+        del reference
+    else:
+        rows, objective = response_rows(job), language_modelling
+    settings = SETTINGS.model_copy(update={"batch_size": job.rows, "micro_batch_size": job.micro_batch_size})
+    run = Run(
+        name=job.kind,
+        model=model,
+        objective=objective,
+        train=rows,
+        validation=rows,
+        settings=settings,
+        steps=1,
+        seed=1,
+        precision=precision,
+        strategy="ddp",
+    )
+    optimizer = make_optimizer(distributed.weights(model).values(), settings)
+    step_objective = distributed.replicated(model, objective, run.strategy)
+
+    def step() -> float:
+        sums, _, _ = train_step(run, step_objective, optimizer, 0, settings.lr)
+        return (sums.loss / sums.count).item()
+
+    return Work(lambda: [step() for _ in range(CHECK_STEPS)], step)
+
+
+def response_rows(job: Job) -> ResponseRows:
+    made = examples(job)
+    return ResponseRows([example.sequences()[0] for example in made], [len(example.prompt) for example in made], EOS)
+
+
+def _pair_rows(job: Job, reference_logps: np.ndarray | None) -> PairRows:
+    made = examples(job)
+    chosen, rejected = zip(*(example.sequences() for example in made), strict=True)
+    return PairRows(chosen, rejected, [len(example.prompt) for example in made], EOS, reference_logps)
+
+
+def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
+    """Sampling, in float32 as picollm does it; checked by greedy tokens of the model whose rows do not end."""
+    model, greedy = (load_model(folder / name).to(device) for name in ("ending", "model"))
+    prompts = [example.prompt.tolist() for example in examples(job)[:CHECK_PROMPTS]]
+
+    def check() -> list[float]:
+        completions = generate(greedy, prompts, range(len(prompts)), CHECK_TOKENS, 0.0, 1.0, -1, len(prompts))
+        return [*(token for completion in completions for token in completion.ids), sum(_sample(job, model))]
+
+    return Work(check, lambda: _sample(job, model))
+
+
+def picollm_score(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
+    """Summed log-probs of the responses of a test set."""
+    model, rows = load_model(folder / "model").to(device), response_rows(job)
+
+    def run() -> Sequence[float]:
+        return row_logps(model, rows, job.micro_batch_size, precision).tolist()
+
+    return Work(run, run)
+
+
+PICOLLM = {
+    "pretrain": picollm_training,
+    "sft": picollm_training,
+    "dpo": picollm_training,
+    "sample": picollm_sample,
+    "score": picollm_score,
+}

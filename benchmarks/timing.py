@@ -1,0 +1,143 @@
+"""Each side of a job in a process of its own, timed in turn: A B A B ...; memory, medians, and the machine's matrix peak.
+
+A process a side keeps peak memory, allocator and library settings apart; the turns let a slow spell of the machine fall on all.
+"""
+
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from picollm import runtime
+from picollm.errors import PicollmError
+
+
+class BenchmarkError(PicollmError):
+    """A side cannot run, or the sides of a job do not compute the same numbers."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One side of a job, loaded and ready. `check` does it once or more, untimed, and returns the numbers in which all sides
+    must agree; `run` does it once more."""
+
+    check: Callable[[], Sequence[float]]
+    run: Callable[[], object]
+
+
+class Worker:
+    """A process that holds one Work, made there by `build(*arguments, device)`. `keep_memory`: with picollm's allocator settings."""
+
+    def __init__(self, label: str, device: str, keep_memory: bool, build: Callable[..., Work], *arguments):
+        self.label = label
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, device, keep_memory, build, arguments), daemon=True)
+        self.process.start()
+        theirs.close()
+        self._answer()
+
+    def ask(self, what: str):
+        """`check`: numbers; `run`: seconds; `memory`: bytes before and at the peak. Raises BenchmarkError where it fails."""
+        self.connection.send(what)
+        return self._answer()
+
+    def _answer(self):
+        try:
+            done, value = self.connection.recv()
+        except EOFError:
+            self.process.join()
+            raise BenchmarkError(
+                f"{self.label}: its process ended with status {self.process.exitcode} (-9: out of memory?)"
+            ) from None
+        if not done:
+            raise BenchmarkError(f"{self.label}: {value}")
+        return value
+
+    def close(self) -> None:
+        self.connection.close()
+        self.process.join()
+
+
+def interleave(workers: Sequence[Worker], repeats: int, once: frozenset[str]) -> dict[str, list[float]]:
+    """Seconds of `repeats` runs of each worker, in turn; those labelled in `once` run in the first turn alone."""
+    seconds = {worker.label: [] for worker in workers}
+    for turn in range(repeats):
+        for worker in workers:
+            if turn == 0 or worker.label not in once:
+                seconds[worker.label].append(worker.ask("run"))
+    return seconds
+
+
+def ratios(peer: Sequence[float], own: Sequence[float]) -> tuple[float, float, float]:
+    """The ratio of the medians, and the lowest and the highest ratio of one turn."""
+    turns = [theirs / ours for theirs, ours in zip(peer, own, strict=False)]
+    return statistics.median(peer) / statistics.median(own), min(turns), max(turns)
+
+
+def matrix_product(size: int, precision: str, device: torch.device) -> Work:
+    """The product of two square matrices, whose best time is what matrix arithmetic can reach here: 2 size^3 FLOPs."""
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
+    out = torch.empty_like(a)
+
+    def run() -> list[float]:
+        torch.mm(a, b, out=out)
+        return []
+
+    return Work(run, run)
+
+
+def _serve(connection, device_name: str, keep_memory: bool, build: Callable[..., Work], arguments: tuple) -> None:
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the table
+    try:
+        os.environ["DEVICE"] = device_name
+        device = runtime.set_up() if keep_memory else torch.device(device_name)
+        work = build(*arguments, device)
+        before = psutil.Process().memory_info().rss
+        connection.send((True, None))
+        while True:
+            connection.send((True, _answer(work, connection.recv(), before, device)))
+    except EOFError:  # the other end was closed: no more questions
+        return
+    except PicollmError as error:
+        connection.send((False, str(error)))
+    except BaseException:  # whatever a library raises is shown where the user looks
+        connection.send((False, traceback.format_exc()))
+        raise
+
+
+def _answer(work: Work, question: str, before: int, device: torch.device):
+    if question == "check":
+        return list(work.check())
+    if question == "memory":
+        return before, _peak_bytes(device)
+    _finish(device)
+    start = time.perf_counter()
+    work.run()
+    _finish(device)
+    return time.perf_counter() - start
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Peak memory of this process: allocated on the card, or resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "linux":  # ru_maxrss would count what the parent held when it forked
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
