@@ -141,7 +141,7 @@ def prepare(job: Job, folder: Path) -> None:
         save("reference", 2)
     if job.kind == "sample":
         save("ending", 1, lambda model: _end_with(model, job))
-        files.write_json(folder / "lengths.json", _sampled_lengths(job, load_model(folder / "ending")))
+        files.write_json(folder / "lengths.json", _sample(job, load_model(folder / "ending")))
 
 
 @torch.no_grad()
@@ -164,10 +164,8 @@ def _sample(job: Job, model: Transformer) -> list[int]:
     return [len(completion.ids) + completion.ended for completion in completions]
 
 
-_sampled_lengths = _sample
-
-
 def lengths(folder: Path) -> list[int]:
+    """Tokens that picollm samples for each prompt, and at which every peer ends the row too."""
     return files.read_json(folder / "lengths.json")
 
 

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import random
-import shutil
 
 from picollm.stories.spec import SLOTS
 
@@ -62,11 +61,11 @@ def clean_states(options: argparse.Namespace) -> None:
 
     found = resume.leftovers()
     for left in found:
-        kept = f"in use by {left.holder}" if left.holder else "kept" if options.dry_run else "removed"
         step = "no whole step" if left.step is None else f"step {left.step}"
-        print(f"{left.folder}: {step}, {left.size / 1e6:.1f} MB: {kept}")
-        if kept == "removed":
-            shutil.rmtree(left.folder)
+        fate = f"in use by {left.holder}" if left.holder else "kept"
+        if not options.dry_run and resume.discard(left):
+            fate = "removed"
+        print(f"{left.folder}: {step}, {left.size / 1e6:.1f} MB: {fate}")
     if not found:
         print(f"{resume.states_folder()}: nothing is left")
 

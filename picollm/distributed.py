@@ -4,12 +4,12 @@ NPROC=8 starts a training stage through torchrun on this machine; under a torchr
 machines, say) the stage joins what it finds. A single process needs no process group and pays nothing.
 """
 
-import atexit
 import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from picollm import runtime
 from picollm.errors import Interrupted, ParamsError, TrainingError
+
+SHUTDOWN_SECONDS = 120  # that a process has to save its state before torchrun kills it
 
 
 def set_up(deterministic: bool) -> torch.device:
@@ -76,19 +78,41 @@ def from_main(number: int) -> int:
     return int(value)
 
 
+def wait() -> None:
+    """Go on when every process has come here."""
+    largest(0)
+
+
+def leave() -> None:
+    """Part with the other processes after a good end. A process that fails does not call this: it would wait for the others."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def is_divided(tensor: Tensor) -> bool:
+    """Whether FSDP divided the tensor over the processes."""
+    return hasattr(tensor, "full_tensor")
+
+
 def full(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that FSDP divided over the processes (all of them call this), or the tensor itself."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    """The whole of a tensor that FSDP divided (all processes call this), or the tensor itself."""
+    return tensor.full_tensor() if is_divided(tensor) else tensor
+
+
+def full_on_main(tensor: Tensor) -> Tensor:
+    """The same, in the main process's CPU memory; the other processes keep nothing of it."""
+    whole = full(tensor)
+    return whole.cpu() if is_main() else tensor
 
 
 def local(tensor: Tensor) -> Tensor:
     """This process's part of a tensor that FSDP divided, or the tensor itself; it shares the memory."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return tensor.to_local() if is_divided(tensor) else tensor
 
 
 def divided_like(tensor: Tensor, model: Tensor) -> Tensor:
     """A whole `tensor` put onto the device of `model` and divided over the processes as it is."""
-    if not hasattr(model, "full_tensor"):
+    if not is_divided(model):
         return tensor.to(model.device)
     from torch.distributed.tensor import distribute_tensor
 
@@ -97,8 +121,8 @@ def divided_like(tensor: Tensor, model: Tensor) -> Tensor:
 
 def place(model: nn.Module, device: torch.device, strategy: str) -> None:
     """Put `model` on its device; for strategy fsdp divide its weights over the processes (fully_shard, in place)."""
-    model.to(device)
     if world_size() == 1 or strategy != "fsdp":
+        model.to(device)
         return
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
@@ -106,7 +130,7 @@ def place(model: nn.Module, device: torch.device, strategy: str) -> None:
     mesh = init_device_mesh(device.type, (world_size(),))
     for block in model.model.layers:
         fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    fully_shard(model, mesh=mesh)  # moves what it divides, block by block: no card need hold the whole
     for method in ("hidden", "hidden_cached"):
         register_fsdp_forward_method(model, method)
 
@@ -135,14 +159,22 @@ def replicated(model: nn.Module, objective: Callable, strategy: str) -> Callable
     if world_size() == 1 or strategy != "ddp":
         return module
     device = next(model.parameters()).device
-    return DistributedDataParallel(module, device_ids=None if device.type == "cpu" else [device])
+    devices = None if device.type == "cpu" else [device]
+    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)  # the only buffer is constant
 
 
 def accumulating(module: Callable, last: bool) -> contextlib.AbstractContextManager:
-    """Around the passes of one micro-batch: gradients travel between processes once a step, with its last micro-batch."""
+    """Around the passes of one micro-batch: ddp sends gradients once a step, with its last micro-batch. (fsdp sends those of
+    every micro-batch, and so needs no room for undivided ones.)"""
     if isinstance(module, DistributedDataParallel) and not last:
         return module.no_sync()
     return contextlib.nullcontext()
+
+
+def _cause(codes: dict[int, int]) -> tuple[int, int]:
+    """The process whose end ended the others, with its exit code: one that was killed goes before one that then failed."""
+    killed = {index: code for index, code in codes.items() if code < 0 and code != -signal.SIGTERM}
+    return min((killed or codes).items())
 
 
 def _processes() -> int:
@@ -165,8 +197,9 @@ def _join(deterministic: bool) -> torch.device:
             raise ParamsError(f"NPROC={index + 1} or more: this machine has {torch.cuda.device_count()} CUDA devices")
         device = torch.device("cuda", index)
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    atexit.register(dist.destroy_process_group)
+    # torchrun ends the job when a process dies; the limit is for waiting, which may be for another run's lock.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(days=7))
     if not is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (what every process would say, the main one says)
     return device
@@ -181,12 +214,18 @@ def _launch(processes: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
     stage = sys.modules["__main__"].__spec__.name
-    options = ["--standalone", f"--nproc-per-node={processes}", "-m", stage, *sys.argv[1:]]
+    options = [
+        "--standalone",
+        f"--nproc-per-node={processes}",
+        f"--shutdown-timeout={SHUTDOWN_SECONDS}",
+        "-m",
+        stage,
+        *sys.argv[1:],
+    ]
     try:
         torchrun.run(torchrun.parse_args(options))
     except ChildFailedError as error:
-        index, failure = error.get_first_failure()
-        code = failure.exitcode
+        index, code = _cause({index: failure.exitcode for index, failure in error.failures.items()})
         if -code in (signal.SIGINT, signal.SIGTERM) or code - 128 in (signal.SIGINT, signal.SIGTERM):
             raise Interrupted(signal.Signals(-code if code < 0 else code - 128)) from None
         ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit status {code}"

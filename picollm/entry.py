@@ -12,7 +12,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except Interrupted as error:
-        print(error, file=sys.stderr)
+        print(error, flush=True)  # on stdout, where only the main one of several processes is heard
         sys.exit(128 + error.number)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

@@ -13,7 +13,12 @@ _received = 0
 
 @contextmanager
 def postponed() -> Iterator[None]:
-    """Inside the block the first of SIGNALS is only remembered, for `check`; a second one ends the process at once."""
+    """Inside the block the first of SIGNALS is only remembered, for `check`; a Ctrl-C after it ends the process at once.
+
+    A later SIGTERM changes nothing: torchrun sends one to every process once the first of them has ended.
+    """
+    global _received
+    _received = 0
     previous = {number: signal.signal(number, _remember) for number in SIGNALS}
     try:
         yield
@@ -32,5 +37,5 @@ def check() -> None:
 def _remember(number: int, frame: object) -> None:
     global _received
     _received = number
-    for other in SIGNALS:
-        signal.signal(other, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

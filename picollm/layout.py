@@ -53,7 +53,7 @@ class Layout:
         return Layout.of(list(np.arange(batch * length).reshape(batch, length)))
 
     def to(self, device: torch.device) -> "Layout":
-        return Layout(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Layout(*(moved(getattr(self, field.name), device) for field in fields(self)))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention within each row: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D]."""
@@ -61,6 +61,11 @@ class Layout:
         q, k, v = (_Spread.apply(x, self).transpose(1, 2) for x in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
         return _Gather.apply(y.transpose(1, 2).flatten(2), self)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; to a GPU without waiting for the work that is queued there."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 class _Spread(torch.autograd.Function):

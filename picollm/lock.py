@@ -4,6 +4,8 @@ import fcntl
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from picollm.errors import LockedError
@@ -15,14 +17,14 @@ def hold(path: str | Path, wait: bool) -> None:
     Where another process holds it: say which and wait for it, or, without `wait`, raise LockedError.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
         # Never closed: the lock lives as long as the descriptor. Children that are executed do not inherit it.
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = holder(path)
+            owner = _owner(path)
             if not wait:
                 os.close(handle)
                 raise LockedError(
@@ -38,16 +40,27 @@ def hold(path: str | Path, wait: bool) -> None:
     os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
 
 
-def holder(path: str | Path) -> str | None:
-    """The process that holds the lock, in words, or None where none does."""
+@contextmanager
+def attempt(path: str | Path) -> Iterator[str | None]:
+    """Who holds the lock, in words; or None, and then nobody else can take it inside the block."""
     try:
         with open(path, "rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield _owner(Path(path))
+            else:
+                yield None
     except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        return Path(path).read_text(encoding="utf-8", errors="replace") or "another process"
-    return None
+        yield None
+
+
+def _owner(path: Path) -> str:
+    """What the holder wrote; between its lock and its writing the file is empty."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") or "another process"
+    except FileNotFoundError:
+        return "another process"
 
 
 def _is_file_of(handle: int, path: Path) -> bool:

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from picollm import distributed, files, lock
-from picollm.errors import ResumeError
+from picollm.errors import DataError, ResumeError
 
 LOCK, SUFFIX = "lock", ".safetensors"
 
@@ -101,13 +101,14 @@ class State:
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors (on the CPU) and progress of the newest whole file, or None. A damaged file is named and passed over."""
-        place = -1
+        step = -1
         if distributed.is_main():
-            place = next((place for place, path in reversed([*enumerate(self._saved())]) if _is_whole(path)), -1)
-        place = distributed.from_main(place)
-        if place < 0:
+            step = next((_step(path) for path in reversed(self._saved()) if _is_whole(path)), -1)
+        step = distributed.from_main(step)
+        if step < 0:
             return None
-        with safe_open(self._saved()[place], framework="pt") as reader:
+        (path,) = self.folder.glob(f"{step:08d}-*{SUFFIX}")
+        with safe_open(path, framework="pt") as reader:
             tensors = {name: reader.get_tensor(name) for name in sorted(reader.keys())}
             return tensors, json.loads(reader.metadata()["progress"])
 
@@ -135,9 +136,24 @@ def leftovers() -> list[Leftover]:
     found = []
     for folder in sorted(path for path in states_folder().glob("*/*") if path.is_dir()):
         steps = [_step(path) for path in folder.glob(f"*{SUFFIX}")]
-        size = sum(path.stat().st_size for path in folder.iterdir())
-        found.append(Leftover(folder, max(steps, default=None), size, lock.holder(folder / LOCK)))
+        with lock.attempt(folder / LOCK) as holder:
+            found.append(Leftover(folder, max(steps, default=None), sum(map(_size, folder.iterdir())), holder))
     return found
+
+
+def discard(left: Leftover) -> bool:
+    """Remove a state folder unless a process uses it (by now); whether it is gone."""
+    with lock.attempt(left.folder / LOCK) as holder:
+        if holder is None:
+            shutil.rmtree(left.folder)
+    return holder is None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a living run replaces its files
+        return 0
 
 
 def _step(path: Path) -> int:
@@ -146,7 +162,10 @@ def _step(path: Path) -> int:
 
 def _is_whole(path: Path) -> bool:
     """Whether a file's bytes are those that its name promises; says so where they are not."""
-    if path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}"):
-        return True
+    try:
+        if path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}"):
+            return True
+    except DataError as error:
+        print(error, file=sys.stderr)
     print(f"{path}: damaged (its SHA-256 is not the one in its name); going back to the state before", file=sys.stderr)
     return False

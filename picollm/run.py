@@ -85,13 +85,12 @@ def write_results(run: Run, history: History, tokenizer: Tokenizer, model: str, 
 def whole_model(model: Transformer) -> Transformer:
     """The model itself, or, where FSDP divided its weights, a copy that has all of them."""
     weights = distributed.weights(model)
-    whole = {name: distributed.full(weight) for name, weight in weights.items()}
-    if all(whole[name] is weight for name, weight in weights.items()):
+    if not any(distributed.is_divided(weight) for weight in weights.values()):
         return model
     copy = Transformer(model.config)
     with torch.no_grad():
         for name, weight in copy.named_parameters():
-            weight.copy_(whole[name])
+            weight.copy_(distributed.full(weights[name]))  # one at a time: no card need hold them all
     return copy
 
 

@@ -43,6 +43,7 @@ def main():
         pass
     write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/dpo.json")
     state.remove()
+    distributed.leave()
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def main():
         print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
     write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/pretrain.json")
     state.remove()
+    distributed.leave()
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def main():
         print(f"sft: a story at step {step}: {preview(model, tokenizer, validation[0].prompt)}", flush=True)
     write_results(run, history, tokenizer, "models/sft", "plots/sft", "metrics/sft.json")
     state.remove()
+    distributed.leave()
 
 
 if __name__ == "__main__":

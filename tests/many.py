@@ -46,6 +46,7 @@ def main():
     if distributed.is_main():
         weights = {name: weight.tolist() for name, weight in whole.named_parameters()}
         files.write_json(out, {"history": dataclasses.asdict(history), "weights": weights})
+    distributed.leave()
 
 
 def stopping(loss, stop: str):

@@ -30,6 +30,7 @@ def assert_close(found: dict, expected: dict) -> None:
     for kind in ("train", "validation"):
         assert len(found["history"][kind]) == len(expected["history"][kind])
         for row, other in zip(found["history"][kind], expected["history"][kind], strict=True):
+            assert row.get("tokens") == other.get("tokens")
             assert row["loss"] == pytest.approx(other["loss"], abs=1e-5)
             assert row.get("grad_norm") == pytest.approx(other.get("grad_norm"), abs=1e-4)
     for name, weight in expected["weights"].items():
@@ -73,11 +74,15 @@ def test_a_dead_process_ends_the_job_with_its_error(tmp_path):
     assert not (tmp_path / "out2.json").exists()
 
 
-def test_a_signal_to_one_process_stops_all_of_them_at_the_same_step_with_their_state_saved(single, tmp_path):
-    ended = start(tmp_path, 2, stop="1:SIGTERM:5")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_process_stops_all_of_them_at_the_same_step_with_their_state_saved(rank, single, tmp_path):
+    ended = start(tmp_path, 2, stop=f"{rank}:SIGTERM:5")
     assert ended.returncode == 143
-    assert list((tmp_path / "state").glob("*.safetensors"))
-    assert start(tmp_path, 2).returncode == 0
+    (state,) = (tmp_path / "state").iterdir()
+    assert state.suffix == ".safetensors"
+    again = start(tmp_path, 2)
+    assert "going on from step" in again.stdout
+    assert again.returncode == 0
     assert_close(result(tmp_path, 2), single["language_modelling"])
 
 

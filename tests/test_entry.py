@@ -1,4 +1,5 @@
 import inspect
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,19 @@ def test_such_an_end_is_status_one_and_one_line_without_a_traceback():
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "error: bad row\n")
+
+
+def test_a_signal_ends_the_process_with_its_status_and_what_to_do(capsys):
+    with pytest.raises(SystemExit) as ended:
+        entry.run(failing(errors.Interrupted(signal.SIGTERM)))
+    assert ended.value.code == 143
+    assert capsys.readouterr().out == "stopped by SIGTERM; the same command goes on from here\n"
+
+
+def test_ctrl_c_before_any_training_is_no_traceback():
+    with pytest.raises(SystemExit) as ended:
+        entry.run(failing(KeyboardInterrupt()))
+    assert ended.value.code == 130
 
 
 def test_any_other_error_keeps_its_traceback():

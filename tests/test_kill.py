@@ -1,6 +1,5 @@
 """Runs that are really killed, under DVC, and end with the hashes of a run that was not."""
 
-import json
 import os
 import random
 import re
@@ -30,12 +29,17 @@ def origin(tmp_path_factory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def expected(origin, tmp_path_factory) -> dict[str, str]:
-    """The hashes after one run that nothing disturbed."""
+def undisturbed(origin, tmp_path_factory) -> Project:
+    """The project after one run that nothing disturbed."""
     project = origin.clone(tmp_path_factory.mktemp("undisturbed") / "picollm")
     project.run("dvc", "repro")
     assert saved(project) == []
-    return project.hashes()
+    return project
+
+
+@pytest.fixture(scope="module")
+def expected(undisturbed) -> dict[str, str]:
+    return undisturbed.hashes()
 
 
 @pytest.fixture
@@ -169,14 +173,48 @@ def test_a_queued_experiment_whose_trainer_is_killed_goes_on_when_it_is_queued_a
     assert project.hashes() == expected
 
 
-def test_a_run_goes_on_with_another_number_of_processes(project, expected):
-    """The two runs differ by rounding alone, so the numbers of the logs are compared and not the hashes."""
-    project.environment["NPROC"] = "2"
-    disturb(project, ("dvc", "repro"), "sft", 5, signal.SIGKILL, group=True)
-    project.environment["NPROC"] = "1"
-    disturb(project, ("dvc", "repro"), "sft", 10, signal.SIGTERM, group=False)
-    project.environment["NPROC"] = "2"
+@pytest.mark.parametrize("after", ["save_model", "write_csv", "write_json"])
+def test_a_kill_while_results_are_written_costs_no_training(after, project, expected):
+    """The stage kills itself after its model, its first CSV, or its metrics are written: before its state is removed."""
+    project.run("dvc", "repro", "reference")
+    code = f"""
+import os, signal
+from picollm import files, run
+owner = run if "{after}" == "save_model" else files
+real = owner.{after}
+def killed(*arguments):
+    real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+owner.{after} = killed
+from stages import dpo
+dpo.main()
+"""
+    project.run("python", "-c", code, ok=False)
+    (last,) = {int(path.name[:8]) for path in saved(project)} & {STEPS["dpo"]}
+    output = project.run("dvc", "repro")
+    assert f"dpo: going on from step {last}" in output
+    assert project.hashes() == expected
+
+
+def losses(project: Project) -> dict[str, list[float]]:
+    found = {}
+    for stage in STEPS:
+        for name in ("train", "val"):
+            header, *lines = (project.folder / f"plots/{stage}/{name}.csv").read_text().split()
+            column = header.split(",").index("loss")
+            found[f"{stage}/{name}"] = [float(line.split(",")[column]) for line in lines]
+    return found
+
+
+def test_a_run_goes_on_with_another_number_of_processes(project, undisturbed):
+    """The runs differ by rounding alone, so losses are compared and not hashes."""
+    for processes, step in (("2", 5), ("1", 10), ("2", 15)):
+        project.environment["NPROC"] = processes
+        disturb(project, ("dvc", "repro"), "sft", step, signal.SIGKILL, group=False)
+        assert saved(project)
     project.run("dvc", "repro")
     assert saved(project) == []
-    assert steps_of(project)["sft"] == [*range(2, 25, 2)]
-    assert json.loads((project.folder / "metrics/sft.json").read_text())["steps"] == 24
+    assert steps_of(project) == steps_of(undisturbed)
+    expected = losses(undisturbed)
+    for name, found in losses(project).items():
+        assert found == pytest.approx(expected[name], abs=2e-4), name

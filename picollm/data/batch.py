@@ -1,7 +1,7 @@
 """Batch, packing, and data order as a function of (seed, step)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picollm.layout import Layout
+from picollm.layout import Layout, moved
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Batch:
     reference_logps: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        values = (getattr(self, field.name) for field in fields(self))
-        return Batch(*(value.to(device) if hasattr(value, "to") else value for value in values))
+        tensors = (moved(tensor, device) for tensor in (self.predictors, self.targets, self.owners))
+        reference = None if self.reference_logps is None else moved(self.reference_logps, device)
+        return Batch(moved(self.input_ids, device), self.layout.to(device), *tensors, self.size, reference)
 
 
 def pack(sequences: Sequence[np.ndarray], prompt_lengths: Sequence[int]) -> Batch:

@@ -10,7 +10,11 @@ from picollm.tokenizer import Tokenizer
 
 
 def encode_prompts(prompts: Sequence[str], tokenizer: Tokenizer, room: int) -> list[list[int]]:
-    """Prompts as [bos] + ids, cut from the left (bos kept) to at most `room` tokens."""
+    """Prompts as [bos] ids, and the responses of each as ids [eos]; prompt and response together are a sequence.
+
+    A sequence of more than `context` tokens is a DataError that names the record, or, with `truncate`, costs tokens of the
+    prompt from the left and then of the response from the right.
+    """
     return [_cut_prompt(ids, tokenizer, room) for ids in tokenizer.encode_batch(prompts)]
 
 

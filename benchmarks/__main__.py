@@ -1,0 +1,159 @@
+"""picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]"""
+
+import argparse
+import importlib.metadata
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks import jobs, peers
+from benchmarks.jobs import Job
+from benchmarks.timing import BenchmarkError, Worker, interleave, matrix_product, ratios
+from picollm import entry, files
+
+OWN, MATRIX = "picollm", "matrix product"
+MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
+# How far the sides' numbers may be apart, relative to picollm's. In bfloat16 they differ with the order of rounding; that the work
+# is the same has been seen in float32 before.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
+
+
+def main():
+    options = _options()
+    device = options.device
+    precision = "bfloat16" if device == "cuda" else "float32"
+    available = jobs.all_jobs(device)
+    names = options.jobs.split(",") if options.jobs else list(available)
+    if unknown := [name for name in names if name not in available]:
+        raise BenchmarkError(f"--jobs {unknown[0]}: expected some of {','.join(available)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BenchmarkError("--device cuda: this machine shows no CUDA device to PyTorch")
+    load_before = os.getloadavg()
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            job = jobs.tiny(available[name]) if options.tiny else available[name]
+            results[name] = measure(job, Path(folder) / name, device, precision, options.repeats, options.defaults)
+    peak = max(result.pop("matrix_peak") for result in results.values())
+    for result in results.values():
+        for side in result["sides"].values():
+            side["mfu"] = result["flops"] / (side["median"] * peak)
+    machine = {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "matrix_peak": peak,
+        "load_before": load_before,
+        "load_after": os.getloadavg(),
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl")},
+    }
+    print(table(machine, results))
+    files.write_json(options.out, {"machine": machine, "jobs": results})
+
+
+def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, defaults: bool) -> dict:
+    """All that is known of one job: its work, and of each side seconds, rate, memory and the ratio to picollm."""
+    print(f"{job.name}: preparing", file=sys.stderr, flush=True)
+    jobs.prepare(job, folder)
+    sides = {OWN: jobs.PICOLLM[job.kind], **peers.sides(job.kind, defaults)}
+    for tried in dict.fromkeys(("float32", precision)):  # the stricter check first; the sides of the last round are timed
+        workers = [
+            Worker(label, device, not peers.is_default(label), build, job, folder, tried) for label, build in sides.items()
+        ]
+        check_agreement(job, workers, tried)
+        if tried != precision:
+            _close(workers)
+    matrix = Worker(MATRIX, device, True, matrix_product, MATRIX_SIZE[device], precision)
+    print(f"{job.name}: timing {', '.join(sides)}", file=sys.stderr, flush=True)
+    once = frozenset(label for label in sides if peers.is_default(label))
+    seconds = interleave([*workers, matrix], repeats, once)
+    count, flops = jobs.units(job, folder), jobs.flops(job, folder)
+    found = {}
+    for worker in workers:
+        times = seconds[worker.label]
+        before, at_peak = worker.ask("memory")
+        ratio, lowest, highest = ratios(times, seconds[OWN])
+        found[worker.label] = {
+            "seconds": times,
+            "median": statistics.median(times),
+            "rate": count / statistics.median(times),
+            "memory_before": before,
+            "memory_peak": at_peak,
+            "ratio": ratio,
+            "ratio_lowest": lowest,
+            "ratio_highest": highest,
+        }
+    _close([*workers, matrix])
+    return {
+        "rows": job.rows,
+        "unit": job.unit,
+        "count": count,
+        "flops": flops,
+        "matrix_peak": 2 * MATRIX_SIZE[device] ** 3 / min(seconds[MATRIX]),
+        "sides": found,
+    }
+
+
+def check_agreement(job: Job, workers: list[Worker], precision: str) -> None:
+    """Raise BenchmarkError unless all sides compute what picollm computes, from the same weights and data."""
+    own, *others = ((worker.label, worker.ask("check")) for worker in workers)
+    for label, numbers in others:
+        tolerance = TOLERANCE["bfloat16" if peers.is_default(label) else precision]
+        pairs = list(zip(own[1], numbers, strict=False))
+        far = [pair for pair in pairs if not abs(pair[0] - pair[1]) <= tolerance * abs(pair[0])]
+        if far or len(own[1]) != len(numbers):
+            shown = f"{far[0][0]:.7g} and {far[0][1]:.7g}" if far else f"{len(own[1])} and {len(numbers)} numbers"
+            raise BenchmarkError(
+                f"{job.name}: {OWN} and {label} do not do the same work in {precision}: they compute {shown}, expected to "
+                f"differ by at most {tolerance:g} of the first; their times are not compared"
+            )
+
+
+def table(machine: dict, results: dict) -> str:
+    lines = [
+        f"{machine['device']}, {machine['threads']} threads, {machine['precision']}; matrix peak "
+        f"{machine['matrix_peak'] / 1e9:,.0f} GFLOP/s; load average {machine['load_before'][0]:.2f} before, "
+        f"{machine['load_after'][0]:.2f} after; " + ", ".join(f"{n} {v}" for n, v in machine["versions"].items()),
+        "ratio: time of the side / time of picollm, with the lowest and highest of one turn; memory: peak, and what the job added",
+        "",
+        f"{'job':14}{'side':23}{'median':>10}{'rate':>18}{'MFU':>7}{'memory, MiB':>16}{'ratio':>7}",
+    ]
+    for name, result in results.items():
+        for label, side in result["sides"].items():
+            rate = f"{side['rate']:,.1f} {result['unit']}/s"
+            added = (side["memory_peak"] - side["memory_before"]) / 2**20
+            memory = f"{side['memory_peak'] / 2**20:,.0f} (+{added:,.0f})"
+            spread = "" if label == OWN else f"  ({side['ratio_lowest']:.2f}-{side['ratio_highest']:.2f})"
+            lines.append(
+                f"{name:14}{label:23}{side['median'] * 1000:7,.0f} ms{rate:>18}{side['mfu']:7.1%}{memory:>16}"
+                f"{side['ratio']:7.2f}{spread}"
+            )
+    return "\n".join(lines)
+
+
+def _close(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--jobs", help="names with commas between (default: all)")
+    parser.add_argument("--repeats", type=int, default=7, help="timed runs of each side")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: larger sizes, bfloat16")
+    parser.add_argument("--defaults", action="store_true", help="also one step of TRL as its documentation has it (slow on CPU)")
+    parser.add_argument("--tiny", action="store_true", help="sizes that say nothing of speed: does everything run?")
+    parser.add_argument("--out", default="benchmarks/results.json", help="where the numbers go, as JSON")
+    options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error(f"--repeats {options.repeats}: expected at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    entry.run(main)
