@@ -61,9 +61,12 @@ def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, d
     print(f"{job.name}: preparing", file=sys.stderr, flush=True)
     jobs.prepare(job, folder)
     sides = {OWN: jobs.PICOLLM[job.kind], **peers.sides(job.kind, defaults)}
-    for tried in dict.fromkeys(("float32", precision)):  # the stricter check first; the sides of the last round are timed
+    for tried in dict.fromkeys(
+        ("float32", precision)
+    ):  # the stricter check first; the sides of the last round are timed
         workers = [
-            Worker(label, device, not peers.is_default(label), build, job, folder, tried) for label, build in sides.items()
+            Worker(label, device, not peers.is_default(label), build, job, folder, tried)
+            for label, build in sides.items()
         ]
         check_agreement(job, workers, tried)
         if tried != precision:
@@ -146,7 +149,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", help="names with commas between (default: all)")
     parser.add_argument("--repeats", type=int, default=7, help="timed runs of each side")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: larger sizes, bfloat16")
-    parser.add_argument("--defaults", action="store_true", help="also one step of TRL as its documentation has it (slow on CPU)")
+    parser.add_argument(
+        "--defaults", action="store_true", help="also one step of TRL as its documentation has it (slow on CPU)"
+    )
     parser.add_argument("--tiny", action="store_true", help="sizes that say nothing of speed: does everything run?")
     parser.add_argument("--out", default="benchmarks/results.json", help="where the numbers go, as JSON")
     options = parser.parse_args()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +103,9 @@ def all_jobs(device: str) -> dict[str, Job]:
 
 def tiny(job: Job) -> Job:
     """The same job in a size that takes no time: to see whether everything runs."""
-    shape = replace(job.shape, vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    shape = replace(
+        job.shape, vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
     shape = replace(shape, num_key_value_heads=4)
     rows = min(job.rows, 6)
     prompt = min(job.prompt, 12)
@@ -150,7 +151,11 @@ def _end_with(model: Transformer, job: Job) -> None:
     if job.ending is None:
         return
     ids = torch.from_numpy(examples(job)[0].prompt)[None]
-    mean = model.hidden(ids)[0].mean(dim=0)
+    seen: list[torch.Tensor] = []
+    hook = model.lm_head.register_forward_pre_hook(lambda head, inputs: seen.append(inputs[0]))
+    model(ids)
+    hook.remove()
+    mean = seen[0].reshape(-1, job.shape.hidden_size).mean(dim=0)
     others = model.lm_head(mean)[1:].logsumexp(dim=0)
     wanted = others + np.log(job.ending / (1 - job.ending))
     embedding = model.lm_head.weight[EOS]
@@ -237,13 +242,13 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
 
 def response_rows(job: Job) -> ResponseRows:
     made = examples(job)
-    return ResponseRows([example.sequences()[0] for example in made], [len(example.prompt) for example in made], EOS)
+    return ResponseRows([example.sequences()[0] for example in made], [len(example.prompt) for example in made])
 
 
 def _pair_rows(job: Job, reference_logps: np.ndarray | None) -> PairRows:
     made = examples(job)
-    chosen, rejected = zip(*(example.sequences() for example in made), strict=True)
-    return PairRows(chosen, rejected, [len(example.prompt) for example in made], EOS, reference_logps)
+    chosen, rejected = zip(*(example.responses for example in made), strict=True)
+    return PairRows([example.prompt for example in made], chosen, rejected, reference_logps)
 
 
 def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device) -> Work:

@@ -51,7 +51,9 @@ def _load(folder: Path, name: str, device: torch.device) -> nn.Module:
     try:
         from transformers import LlamaForCausalLM
     except ImportError as error:
-        raise BenchmarkError(f"a peer is not installed ({error}); run `make bench`, or install the extra peers") from None
+        raise BenchmarkError(
+            f"a peer is not installed ({error}); run `make bench`, or install the extra peers"
+        ) from None
     return LlamaForCausalLM.from_pretrained(folder / name, dtype=torch.float32, attn_implementation="sdpa").to(device)
 
 
@@ -218,7 +220,9 @@ def transformers_generate(job: Job, folder: Path, precision: str, device: torch.
 
     def run() -> int:
         stop = StoppingCriteriaList([AtLength()])
-        out = completed(model, ids, mask, job.response, do_sample=True, temperature=1.0, top_k=0, stopping_criteria=stop)
+        out = completed(
+            model, ids, mask, job.response, do_sample=True, temperature=1.0, top_k=0, stopping_criteria=stop
+        )
         return int(torch.minimum(ends, torch.tensor(out.shape[1], device=device)).sum())
 
     def check() -> list[float]:

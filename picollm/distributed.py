@@ -159,8 +159,7 @@ def replicated(model: nn.Module, objective: Callable, strategy: str) -> Callable
     if world_size() == 1 or strategy != "ddp":
         return module
     device = next(model.parameters()).device
-    devices = None if device.type == "cpu" else [device]
-    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)  # the only buffer is constant
+    return DistributedDataParallel(module, device_ids=None if device.type == "cpu" else [device])
 
 
 def accumulating(module: Callable, last: bool) -> contextlib.AbstractContextManager:
