@@ -1,9 +1,10 @@
 # make repro: set up, then run whatever of the pipeline is out of date.
 # make test: set up, then lint and the tests, without those marked slow. make test-all: the same with the slow ones.
+# make bench: time picollm beside transformers and TRL, which are installed first; BENCH="--jobs sft --repeats 3" chooses.
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: setup repro test test-all lint
+.PHONY: setup repro test test-all lint bench
 
 setup: $(VENV)/installed
 
@@ -24,3 +25,11 @@ test-all: setup lint
 lint: setup
 	ruff check .
 	ruff format --check .
+
+bench: setup $(VENV)/peers
+	python -m benchmarks $(BENCH)
+
+$(VENV)/peers: $(VENV)/installed Makefile
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+		transformers==5.23.0 trl==1.16.0 accelerate==1.15.0 psutil==7.2.2
+	touch $@

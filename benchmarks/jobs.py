@@ -16,7 +16,7 @@ from picollm.initialise import initialise
 from picollm.model import ModelConfig, Transformer
 from picollm.objectives import language_modelling, preference
 from picollm.optim import make_optimizer
-from picollm.params import Training
+from picollm.params import GPT2_VOCABULARY, Training
 from picollm.run import Run
 from picollm.scoring import pair_logps, row_logps
 from picollm.tokenizer import train_bpe
@@ -83,20 +83,25 @@ def _shape(vocabulary: int, hidden: int, intermediate: int, layers: int, heads: 
 
 
 def all_jobs(device: str) -> dict[str, Job]:
-    """The jobs by name, in sizes for two CPU cores (a model of 5.8 M parameters) or for one GPU (110 M)."""
+    """The jobs by name, in sizes for two CPU cores (a model of 5.8 M parameters) or for one GPU of 80 GB (110 M).
+
+    All sides of a job are in memory together: the largest logits, 4 bytes x rows x length x vocabulary, several times each.
+    """
     if device == "cpu":
-        shape, large, rows, prompts, length = _shape(4096, 256, 688, 6, 8, 512), (16, 512), 16, 64, 256
+        shape = _shape(4096, 256, 688, 6, 8, 512)
+        tokens, gpt2_tokens, rows, prompts = (16, 256), (8, 512), 16, 64
     else:
-        shape, large, rows, prompts, length = _shape(32768, 768, 2048, 12, 12, 1024), (32, 1024), 64, 256, 1024
-    gpt2 = replace(shape, vocab_size=50257)
+        shape = _shape(32768, 768, 2048, 12, 12, 1024)
+        tokens, gpt2_tokens, rows, prompts = (16, 1024), (16, 1024), 64, 256
+    gpt2 = replace(shape, vocab_size=GPT2_VOCABULARY)
     jobs = [
-        Job("pretrain", "pretrain", shape, rows, 1, length - 1),
-        Job("pretrain-gpt2", "pretrain", gpt2, large[0], 1, large[1] - 1),
+        Job("pretrain", "pretrain", shape, tokens[0], 1, tokens[1] - 1),
+        Job("pretrain-gpt2", "pretrain", gpt2, gpt2_tokens[0], 1, gpt2_tokens[1] - 1),
         Job("sft", "sft", shape, rows, 120, 110, 0.4),
         Job("dpo", "dpo", shape, rows // 2, 120, 110, 0.4),
         Job("story", "sample", shape, 1, 120, 128),
         Job("stories", "sample", shape, prompts, 120, 128, 0.4, ending=1 / 64),
-        Job("score", "score", shape, 4 * prompts, 120, 110, 0.4, micro_batch=rows),
+        Job("score", "score", shape, 4 * prompts, 120, 110, 0.4, micro_batch=16),
     ]
     return {job.name: job for job in jobs}
 
@@ -127,7 +132,7 @@ def examples(job: Job) -> list[Example]:
     ]
 
 
-def prepare(job: Job, folder: Path) -> None:
+def prepare(job: Job, folder: Path, device: torch.device) -> None:
     """Write what the sides of a job read: `model`, for DPO another `reference`, for sampling `ending` and lengths.json."""
     tokenizer = train_bpe(iter(["once upon a time there was a house"]), 300)
 
@@ -142,7 +147,7 @@ def prepare(job: Job, folder: Path) -> None:
         save("reference", 2)
     if job.kind == "sample":
         save("ending", 1, lambda model: _end_with(model, job))
-        files.write_json(folder / "lengths.json", _sample(job, load_model(folder / "ending")))
+        files.write_json(folder / "lengths.json", _sample(job, load_model(folder / "ending").to(device)))
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The peers' sides: transformers and TRL, imported only where a side is built, and offline."""
 
+import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,6 +37,14 @@ OFFLINE = {
 }
 
 
+def versions() -> dict[str, str]:
+    """What is installed of the extra peers, and PyTorch. Raises BenchmarkError where something is missing."""
+    try:
+        return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "accelerate")}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise BenchmarkError(f"{error.name} is not installed; run `make bench`, or install the extra peers") from None
+
+
 def sides(kind: str, defaults: bool) -> dict[str, Callable[..., Work]]:
     """The peers of a kind of job by name, each at its fastest setting; with `defaults` also as their documentation has them."""
     return _SIDES[kind] | (_DEFAULT_SIDES.get(kind, {}) if defaults else {})
@@ -48,12 +57,8 @@ def is_default(label: str) -> bool:
 def _load(folder: Path, name: str, device: torch.device) -> nn.Module:
     os.environ.update(OFFLINE)
     os.environ["HF_HOME"] = str(folder / "hf")
-    try:
-        from transformers import LlamaForCausalLM
-    except ImportError as error:
-        raise BenchmarkError(
-            f"a peer is not installed ({error}); run `make bench`, or install the extra peers"
-        ) from None
+    from transformers import LlamaForCausalLM
+
     return LlamaForCausalLM.from_pretrained(folder / name, dtype=torch.float32, attn_implementation="sdpa").to(device)
 
 
@@ -162,7 +167,7 @@ def _tokenizer(folder: Path):
 
 def _arguments(job: Job, folder: Path, precision: str, device: torch.device, defaults: bool = False) -> dict:
     """TrainingArguments for the same update as picollm's. `defaults` leaves precision and checkpointing as TRL has them."""
-    speed = {} if defaults else {"bf16": precision == "bfloat16", "gradient_checkpointing": False}
+    speed = {} if defaults else {"bf16": precision == "bfloat16", "activation_checkpointing": False}
     return {
         "output_dir": str(folder / "trainer"),
         "per_device_train_batch_size": job.rows,
@@ -186,8 +191,8 @@ def _stepping(trainer, batch: dict) -> Work:
     model, optimizer = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
     trainer.optimizer = optimizer
     trainer.current_gradient_accumulation_steps = 1
-    if trainer.args.gradient_checkpointing:
-        trainer.model.gradient_checkpointing_enable()
+    if trainer.args.activation_checkpointing:
+        trainer.model.activation_checkpointing_enable()
 
     def step() -> float:
         loss = trainer.training_step(model, dict(batch))

@@ -78,8 +78,9 @@ def interleave(workers: Sequence[Worker], repeats: int, once: frozenset[str]) ->
 
 
 def ratios(peer: Sequence[float], own: Sequence[float]) -> tuple[float, float, float]:
-    """The ratio of the medians, and the lowest and the highest ratio of one turn."""
-    turns = [theirs / ours for theirs, ours in zip(peer, own, strict=False)]
+    """The ratio of the medians, and the lowest and the highest ratio of one turn; over the turns that the peer ran in."""
+    own = own[: len(peer)]
+    turns = [theirs / ours for theirs, ours in zip(peer, own, strict=True)]
     return statistics.median(peer) / statistics.median(own), min(turns), max(turns)
 
 
@@ -103,7 +104,7 @@ def _serve(connection, device_name: str, keep_memory: bool, build: Callable[...,
         os.environ["DEVICE"] = device_name
         device = runtime.set_up() if keep_memory else torch.device(device_name)
         work = build(*arguments, device)
-        before = psutil.Process().memory_info().rss
+        before = _held_bytes(device)
         connection.send((True, None))
         while True:
             connection.send((True, _answer(work, connection.recv(), before, device)))
@@ -131,6 +132,11 @@ def _answer(work: Work, question: str, before: int, device: torch.device):
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _held_bytes(device: torch.device) -> int:
+    """Memory of this process now, of the kind that `_peak_bytes` tells of."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
 
 
 def _peak_bytes(device: torch.device) -> int:

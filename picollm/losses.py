@@ -4,10 +4,49 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# At most so many logits at a time, but enough rows to keep a matrix product busy.
+CHUNK_LOGITS, CHUNK_ROWS = 2**22, 512
+
 
 def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     """Log-probability of each target: logits [N, V], targets [N] -> [N], in float32 and in nats."""
     return -F.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def negative_log_likelihood(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Sum over the targets of -log softmax(hidden @ weight.T): hidden [N, D], weight [V, D], targets [N] -> scalar, in nats.
+
+    Logits exist for some tokens at a time, so that a large vocabulary does not fill the memory; gradients are taken while
+    they do, which a sum allows, so that they need not be computed twice.
+    """
+    needed = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    return _ChunkedLikelihood.apply(hidden, weight, targets, needed)
+
+
+class _ChunkedLikelihood(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor, needed: bool) -> Tensor:
+        rows = max(CHUNK_ROWS, CHUNK_LOGITS // len(weight))
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        hidden_gradient = torch.empty_like(hidden) if needed else None
+        weight_gradient = torch.zeros_like(weight, dtype=torch.float32) if needed else None
+        for start in range(0, len(hidden), rows):
+            part, wanted = hidden[start : start + rows], targets[start : start + rows, None]
+            logits = F.linear(part, weight).float()
+            normaliser = logits.logsumexp(dim=-1, keepdim=True)
+            logps = logits.gather(1, wanted) - normaliser
+            total -= logps.sum()
+            if needed:
+                slope = logits.sub_(normaliser).exp_().scatter_(1, wanted, logps.exp() - 1)  # softmax minus one-hot
+                hidden_gradient[start : start + rows] = slope @ weight
+                weight_gradient += slope.T @ part
+        ctx.save_for_backward(hidden_gradient, weight_gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden_gradient, weight_gradient = ctx.saved_tensors
+        return hidden_gradient * gradient, weight_gradient * gradient, None, None
 
 
 def sequence_logps(logps: Tensor, rows: Tensor, count: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from picollm.data.batch import Batch
-from picollm.losses import PREFERENCE_LOSSES, sequence_logps, token_logps
+from picollm.losses import PREFERENCE_LOSSES, negative_log_likelihood, sequence_logps, token_logps
 from picollm.model import Transformer
 
 
@@ -45,8 +45,9 @@ def response_logps(model: Transformer, batch: Batch) -> Tensor:
 
 def language_modelling(model: Transformer, batch: Batch) -> Sums:
     """Negative log-likelihood of the target tokens; counts tokens. Pretraining and SFT differ in the targets alone."""
-    logps = target_logps(model, batch)
-    return Sums(-logps.sum(), torch.full((), len(logps), device=logps.device))
+    hidden = model.hidden(batch.input_ids, batch.layout).index_select(0, batch.predictors)
+    loss = negative_log_likelihood(hidden, model.lm_head.weight, batch.targets)
+    return Sums(loss, torch.full((), len(batch.targets), device=loss.device))
 
 
 def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float) -> Objective:

@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from picollm.losses import ipo_loss, sequence_logps, sigmoid_loss, starting_loss, token_logps
+from picollm.losses import ipo_loss, negative_log_likelihood, sequence_logps, sigmoid_loss, starting_loss, token_logps
 
 
 def test_token_logps_are_the_log_softmax_at_the_target():
@@ -35,3 +36,22 @@ def test_ipo_loss_is_the_squared_distance_to_half_the_inverse_beta():
 def test_the_loss_of_a_policy_that_is_its_reference(smoothing):
     assert starting_loss("sigmoid", 0.1, smoothing) == pytest.approx(math.log(2))
     assert starting_loss("ipo", 0.1, smoothing) == pytest.approx(25.0)
+
+
+@pytest.mark.parametrize(("count", "vocabulary"), [(7, 11), (1300, 11), (1100, 9000)])
+def test_the_chunked_likelihood_has_the_value_and_gradients_of_cross_entropy(count, vocabulary):
+    """One chunk; one chunk of many rows; three chunks."""
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(count, 8, generator=generator, requires_grad=True)
+    weight = torch.randn(vocabulary, 8, generator=generator, requires_grad=True)
+    targets = torch.randint(vocabulary, (count,), generator=generator)
+    found = negative_log_likelihood(hidden, weight, targets)
+    (0.5 * found).backward()
+    other_hidden, other_weight = (tensor.detach().clone().requires_grad_() for tensor in (hidden, weight))
+    expected = F.cross_entropy(other_hidden @ other_weight.T, targets, reduction="sum")
+    (0.5 * expected).backward()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert torch.allclose(hidden.grad, other_hidden.grad, atol=1e-5)
+    assert torch.allclose(weight.grad, other_weight.grad, atol=1e-4)
+    with torch.no_grad():
+        assert negative_log_likelihood(hidden, weight, targets).item() == found.item()
