@@ -1,4 +1,8 @@
-"""picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]"""
+"""picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]
+
+Peers run at their fastest setting, which includes picollm's allocator settings (picollm.runtime); with --defaults a further
+line has them as documented, with the allocator as it comes.
+"""
 
 import argparse
 import os
@@ -154,12 +158,14 @@ def _close(workers: list[Worker]) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", help="names with commas between (default: all)")
     parser.add_argument("--repeats", type=int, default=7, help="timed runs of each side")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: larger sizes, bfloat16")
     parser.add_argument(
-        "--defaults", action="store_true", help="also one step of TRL as its documentation has it (slow on CPU)"
+        "--defaults",
+        action="store_true",
+        help="also one step of each trainer as documented (TRL: bfloat16, slow on CPU)",
     )
     parser.add_argument("--tiny", action="store_true", help="sizes that say nothing of speed: does everything run?")
     parser.add_argument("--out", default="benchmarks/results.json", help="where the numbers go, as JSON")

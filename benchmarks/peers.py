@@ -266,6 +266,7 @@ _SIDES = {
     "score": {"transformers naive": transformers_score},
 }
 _DEFAULT_SIDES = {
+    "pretrain": {"transformers defaults": transformers_eager},
     "sft": {"trl defaults": partial(trl_sft, defaults=True)},
     "dpo": {"trl defaults": partial(trl_dpo, defaults=True)},
 }
