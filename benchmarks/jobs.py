@@ -78,7 +78,7 @@ class Example:
         return [np.concatenate([self.prompt, response]) for response in self.responses]
 
 
-def _shape(vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, context: int) -> ModelConfig:
+def make_shape(vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, context: int) -> ModelConfig:
     return ModelConfig(vocabulary, hidden, intermediate, layers, heads, heads, context, 10000.0, 1e-5, True)
 
 
@@ -88,10 +88,10 @@ def all_jobs(device: str) -> dict[str, Job]:
     All sides of a job are in memory together: the largest logits, 4 bytes x rows x length x vocabulary, several times each.
     """
     if device == "cpu":
-        shape = _shape(4096, 256, 688, 6, 8, 512)
+        shape = make_shape(4096, 256, 688, 6, 8, 512)
         tokens, gpt2_tokens, rows, prompts = (16, 256), (8, 512), 16, 64
     else:
-        shape = _shape(32768, 768, 2048, 12, 12, 1024)
+        shape = make_shape(32768, 768, 2048, 12, 12, 1024)
         tokens, gpt2_tokens, rows, prompts = (16, 1024), (16, 1024), 64, 256
     gpt2 = replace(shape, vocab_size=GPT2_VOCABULARY)
     jobs = [
