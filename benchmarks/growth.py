@@ -120,7 +120,11 @@ def draw(curves: dict[str, Points], path: Path) -> None:
     figure, axes = pyplot.subplots(2, len(curves), figsize=(3 * len(curves), 5.5), sharex="col", layout="constrained")
     for (name, points), column in zip(curves.items(), axes.T, strict=True):
         for row, (axis, scale, label) in enumerate(zip(column, (1, 2**20), ("seconds", "MiB"), strict=True)):
-            axis.loglog(list(points), [value[row] / scale for value in points.values()], "o-", color="#0072b2")
+            values = [value[row] / scale for value in points.values()]
+            axis.loglog(list(points), values, "o-", color="#0072b2")
+            axis.set_ylim(min(values) / 2, max(values) * 2)  # so that what hardly grows looks flat
+            axis.set_xticks(list(points), labels=[f"{size:,}" for size in points], rotation=60)
+            axis.set_xticks([], minor=True)
             axis.set_title(f"n^{exponent(points, row):.2f}", fontsize=9)
             axis.set_ylabel(label)
         column[1].set_xlabel(name)
