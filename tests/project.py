@@ -43,7 +43,7 @@ class Project:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DEVICE": "cpu",
             "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),  # else it outlives the test, in /var
+            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),  # else it outlives the test
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@localhost",

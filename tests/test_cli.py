@@ -148,25 +148,31 @@ def states(tmp_path, monkeypatch) -> Path:
     return tmp_path / ".resume/dpo"
 
 
-def test_clean_lists_what_is_left_and_removes_all_that_no_process_uses(states, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["picollm", "clean"])
-    cli.main()
-    left, used = capsys.readouterr().out.splitlines()
+@pytest.fixture
+def clean(monkeypatch, capsys):
+    """Call `clean` with some options; the lines that it prints."""
+
+    def call(*options):
+        monkeypatch.setattr(sys, "argv", ["picollm", "clean", *options])
+        cli.main()
+        return capsys.readouterr().out.splitlines()
+
+    return call
+
+
+def test_clean_lists_what_is_left_and_removes_all_that_no_process_uses(states, clean):
+    left, used = clean()
     assert left == ".resume/dpo/left: step 5, 0.0 MB: removed"
     assert used.startswith(f".resume/dpo/used: step 5, 0.0 MB: in use by process {os.getpid()} on ")
     assert [path.name for path in states.iterdir()] == ["used"]
 
 
-def test_a_dry_run_of_clean_removes_nothing(states, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["picollm", "clean", "--dry-run"])
-    cli.main()
-    assert ".resume/dpo/left: step 5, 0.0 MB: kept" in capsys.readouterr().out
+def test_a_dry_run_of_clean_removes_nothing(states, clean):
+    assert ".resume/dpo/left: step 5, 0.0 MB: kept" in clean("--dry-run")
     assert {path.name for path in states.iterdir()} == {"left", "used"}
 
 
-def test_clean_says_so_where_nothing_is_left(tmp_path, monkeypatch, capsys):
+def test_clean_says_so_where_nothing_is_left(tmp_path, monkeypatch, clean):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.setattr(sys, "argv", ["picollm", "clean"])
-    cli.main()
-    assert capsys.readouterr().out == ".resume: nothing is left\n"
+    assert clean() == [".resume: nothing is left"]

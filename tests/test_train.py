@@ -181,6 +181,17 @@ def test_a_policy_that_is_its_reference_passes_the_check_of_the_first_loss_and_a
         check_start(make_run(tiny_model(seed=1), objective, rows, rows), expected)
 
 
+def test_in_bfloat16_the_check_of_the_first_loss_allows_for_rounding_and_not_for_another_model():
+    """The reference was computed in other batches, which rounds otherwise; another model is off by far more."""
+    model, rows = tiny_model(), pair_rows(10, reference=False)
+    rows.reference_logps = pair_logps(model, rows, 3, "bfloat16")
+    objective, expected = preference("sigmoid", 0.1, 0.0, 0.0), starting_loss("sigmoid", 0.1, 0.0)
+    check_start(dataclasses.replace(make_run(model, objective, rows, rows), precision="bfloat16"), expected)
+    other = dataclasses.replace(make_run(tiny_model(seed=1), objective, rows, rows), precision="bfloat16")
+    with pytest.raises(TrainingError, match="policy == reference implies"):
+        check_start(other, expected)
+
+
 def test_epochs_become_steps_that_read_all_rows():
     assert steps_for(1, 100, 32) == 4
     assert steps_for(0.5, 100, 10) == 5
