@@ -234,6 +234,7 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
         seed=1,
         precision=precision,
         strategy="ddp",
+        compile="off",
     )
     optimizer = make_optimizer(distributed.weights(model).values(), settings)
     step_objective = distributed.replicated(model, objective, run.strategy)

@@ -22,17 +22,17 @@ from picollm.errors import Interrupted, ParamsError, TrainingError
 SHUTDOWN_SECONDS = 120  # that a process has to save its state before torchrun kills it
 
 
-def set_up(deterministic: bool) -> torch.device:
+def set_up(deterministic: bool, precision: str) -> torch.device:
     """runtime.set_up() for a training stage: with NPROC above 1 the processes are started here, and this call does not return.
 
     Raises ParamsError for NPROC or DEVICE out of range, TrainingError where one of the processes fails.
     """
     processes = _processes()
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return _join(deterministic)
+        return _join(deterministic, precision)
     if processes > 1:
         _launch(processes)
-    return runtime.set_up(deterministic)
+    return runtime.set_up(deterministic, precision)
 
 
 def rank() -> int:
@@ -131,7 +131,7 @@ def place(model: nn.Module, device: torch.device, strategy: str) -> None:
     for block in model.model.layers:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)  # moves what it divides, block by block: no card need hold the whole
-    for method in ("hidden", "hidden_cached"):
+    for method in ("hidden", "next_hidden"):
         register_fsdp_forward_method(model, method)
 
 
@@ -183,9 +183,9 @@ def _processes() -> int:
     return int(text)
 
 
-def _join(deterministic: bool) -> torch.device:
+def _join(deterministic: bool, precision: str) -> torch.device:
     """Become one of the processes that torchrun started."""
-    device = runtime.set_up(deterministic)
+    device = runtime.set_up(deterministic, precision)
     if device.type == "cuda":
         if ":" in os.environ.get("DEVICE", ""):
             raise ParamsError(

@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picollm.model import KeyValueCache, Transformer
+from picollm.layout import Layout
+from picollm.model import Transformer
 
 
-@dataclass(frozen=True)
+CANDIDATES = 64  # the most likely tokens, which are nearly always enough; a whole vocabulary takes longer to sort than a step
+
+
+@dataclass
 class Completion:
     """Token ids without the end-of-text token, and whether it was reached."""
 
@@ -41,68 +45,74 @@ def generate(
         uniforms = torch.stack(
             [torch.rand(max_new_tokens, generator=torch.Generator().manual_seed(int(seeds[row]))) for row in rows]
         )
-        batch = _Batch(model, [prompts[row] for row in rows], max_new_tokens)
-        for row, completion in zip(rows, batch.complete(uniforms, temperature, top_p, eos_id), strict=True):
+        some = [prompts[row] for row in rows]
+        done = _complete(model, some, uniforms, max_new_tokens, temperature, top_p, eos_id)
+        for row, completion in zip(rows, done, strict=True):
             completions[row] = completion
     return completions
 
 
-class _Batch:
-    """Rows that are completed together, each at its own position: the cache needs no padding on the left."""
-
-    def __init__(self, model: Transformer, prompts: Sequence[Sequence[int]], max_new_tokens: int):
-        self.model, self.max_new_tokens = model, max_new_tokens
-        self.device = next(model.parameters()).device
-        lengths = torch.tensor([len(prompt) for prompt in prompts])
-        width = int(lengths.max())
-        ids = torch.zeros(len(prompts), width, dtype=torch.int64)
-        for row, prompt in enumerate(prompts):
-            ids[row, : len(prompt)] = torch.tensor(prompt)
-        self.ids, self.lengths = ids.to(self.device), lengths.to(self.device)
-        dtype = next(model.parameters()).dtype
-        self.cache = KeyValueCache(model.config, len(prompts), width + max_new_tokens, dtype, self.device)
-
-    def complete(self, uniforms: Tensor, temperature: float, top_p: float, eos_id: int) -> list[Completion]:
-        rows = torch.arange(len(self.ids), device=self.device)
-        uniforms = uniforms.to(self.device)
-        tokens = [[] for _ in range(len(rows))]
-        ended = [False] * len(rows)
-        width = self.ids.shape[1]
-        places = torch.arange(width, device=self.device).expand_as(self.ids)
-        hidden = self.model.hidden_cached(self.ids, places, self.cache, width)
-        last = hidden[rows, self.lengths - 1]
-        positions = self.lengths
-        for step in range(self.max_new_tokens):
-            chosen = pick(self.model.lm_head(last).float(), uniforms[rows, step], temperature, top_p)
-            going = chosen != eos_id
-            for row, token in zip(rows.tolist(), chosen.tolist(), strict=True):
-                if token == eos_id:
-                    ended[row] = True
-                else:
-                    tokens[row].append(token)
-            if not going.all():  # finished rows leave the batch
-                rows, chosen, positions = rows[going], chosen[going], positions[going]
-                self.cache.select(going)
-            if len(rows) == 0 or step + 1 == self.max_new_tokens:
-                break
-            length = int(positions.max()) + 1
-            last = self.model.hidden_cached(chosen[:, None], positions[:, None], self.cache, length)[:, 0]
-            positions = positions + 1
-        return [Completion(ids, end) for ids, end in zip(tokens, ended, strict=True)]
+def _complete(
+    model: Transformer,
+    prompts: Sequence[Sequence[int]],
+    uniforms: Tensor,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    eos_id: int,
+) -> list[Completion]:
+    """Rows that are completed together, each at its own position; `uniforms` [rows, max_new_tokens]."""
+    device = next(model.parameters()).device
+    lengths = np.array([len(prompt) for prompt in prompts])
+    ends = np.cumsum(lengths)
+    layout = Layout.of([np.arange(end - length, end) for end, length in zip(ends, lengths, strict=True)]).to(device)
+    cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
+    hidden = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, cache)
+    last = hidden[torch.tensor(ends - 1, device=device)]
+    rows, positions = torch.arange(len(prompts), device=device), torch.tensor(lengths, device=device)
+    uniforms = uniforms.to(device)
+    completions = [Completion([], False) for _ in prompts]
+    for step in range(max_new_tokens):
+        chosen = pick(model.lm_head(last).float(), uniforms[rows, step], temperature, top_p)
+        for row, token in zip(rows.tolist(), chosen.tolist(), strict=True):
+            if token == eos_id:
+                completions[row].ended = True
+            else:
+                completions[row].ids.append(token)
+        going = chosen != eos_id
+        if not going.all():
+            order = cache.keep(going)
+            rows, chosen, positions = rows[order], chosen[order], positions[order]
+        if len(rows) == 0 or step + 1 == max_new_tokens:
+            break
+        last = model.next_hidden(chosen, positions, cache)
+        positions = positions + 1
+    return completions
 
 
 def pick(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
     """Next tokens: logits [B, V], one uniform in [0, 1) per row -> [B].
 
-    The smallest set of most likely tokens whose probability reaches `top_p` is kept, and the uniform picks from its
-    cumulative distribution.
+    The smallest set of most likely tokens whose probability reaches `top_p` is kept, with all that are as likely as the least
+    likely of them, and the uniform picks from its cumulative distribution.
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities, tokens = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+    probabilities = (logits / temperature).softmax(dim=-1)
+    if top_p < 1:
+        probabilities = probabilities * (probabilities >= _least_kept(probabilities, top_p))
     cumulative = probabilities.cumsum(dim=-1)
-    kept = cumulative - probabilities < top_p
-    mass = (probabilities * kept).sum(dim=-1)
-    place = torch.searchsorted(cumulative, (uniforms * mass)[:, None], right=True)
-    place = torch.minimum(place, kept.sum(dim=-1, keepdim=True) - 1)
-    return tokens.gather(1, place)[:, 0]
+    mass = cumulative[:, -1:].contiguous()
+    place = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
+    return torch.minimum(place, torch.searchsorted(cumulative, mass))[:, 0]  # where a product rounds up to the whole mass
+
+
+def _least_kept(probabilities: Tensor, top_p: float) -> Tensor:
+    """The probability of the least likely token that is kept: [B, V] -> [B, 1]."""
+    for count in (min(CANDIDATES, probabilities.shape[-1]), probabilities.shape[-1]):
+        likely = probabilities.topk(count).values
+        cumulative = likely.cumsum(dim=-1)
+        if (cumulative[:, -1] >= top_p).all():
+            break
+    before = cumulative - likely
+    return likely.gather(1, (before < top_p).sum(dim=-1, keepdim=True) - 1)

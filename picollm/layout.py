@@ -4,13 +4,16 @@ Everything but attention works on single tokens, so it is computed once per toke
 two rows share. Only attention needs rows; `attend` spreads its inputs over them and gathers its outputs again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# Attention of N new tokens: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D].
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,14 @@ class Layout:
     def to(self, device: torch.device) -> "Layout":
         return Layout(*(moved(getattr(self, field.name), device) for field in fields(self)))
 
+    def spread(self, x: Tensor) -> Tensor:
+        """x [N, H, D] over the rows: [B, H, T, D]."""
+        return _Spread.apply(x, self).transpose(1, 2)
+
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention within each row: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D]."""
         grouped = q.shape[1] != k.shape[1]
-        q, k, v = (_Spread.apply(x, self).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (self.spread(x) for x in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
         return _Gather.apply(y.transpose(1, 2).flatten(2), self)
 

@@ -4,13 +4,15 @@ RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021) in the half-s
 (Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. No loss inside.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from picollm.layout import Layout
+from picollm.cache import KeyValueCache
+from picollm.layout import Attend, Layout
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,6 @@ class ModelConfig:
         return None
 
 
-class KeyValueCache:
-    """Keys and values of the positions computed so far, one row a sequence: [B, H_kv, capacity, head_size] per layer."""
-
-    def __init__(self, config: ModelConfig, batch: int, capacity: int, dtype: torch.dtype, device: torch.device):
-        shape = (batch, config.num_key_value_heads, capacity, config.head_size)
-        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
-        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
-
-    def write(self, layer: int, positions: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Put [B, H_kv, T, head_size] at `positions` [B, T] of each row; return the whole layer's keys and values."""
-        index = positions[:, None, :, None].expand_as(keys)
-        self.keys[layer].scatter_(2, index, keys)
-        self.values[layer].scatter_(2, index, values)
-        return self.keys[layer], self.values[layer]
-
-    def select(self, rows: Tensor) -> None:
-        """Keep only these rows, in this order."""
-        self.keys = [keys[rows] for keys in self.keys]
-        self.values = [values[rows] for values in self.values]
-
-
 class RMSNorm(nn.Module):
     def __init__(self, size: int, eps: float):
         super().__init__()
@@ -78,48 +59,26 @@ class RMSNorm(nn.Module):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, half-split order: x [.., H, D], cos and sin [.., 1, D / 2]."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
-
-
-@dataclass(frozen=True)
-class CacheView:
-    """One forward pass's view of the cache: where its tokens go and what each of them may see."""
-
-    cache: KeyValueCache
-    positions: Tensor  # [B, T]
-    mask: Tensor  # [B, 1, T, length], true where a query may look
-    length: int
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [B, T, H, D], k and v [B, T, H_kv, D] of the new tokens -> [B, T, H * D]."""
-        grouped = q.shape[2] != k.shape[2]
-        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-        k, v = self.cache.write(layer, self.positions, k, v)
-        k, v = k[:, :, : self.length], v[:, :, : self.length]
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, enable_gqa=grouped)
-        return y.transpose(1, 2).flatten(2)
+    """Rotary positions, half-split order: x [.., H, D]; cos and sin [.., 1, D], the sine of the first half negative."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 class Attention(nn.Module):
-    def __init__(self, config: ModelConfig, layer: int):
+    def __init__(self, config: ModelConfig):
         super().__init__()
-        self.layer, self.head_size = layer, config.head_size
+        self.head_size = config.head_size
         kv_size = config.num_key_value_heads * config.head_size
         self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], context: Layout | CacheView) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         q, k, v = (
             projection(x).unflatten(-1, (-1, self.head_size)) for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
         q, k = rotate(q, *rotary), rotate(k, *rotary)
-        if isinstance(context, Layout):
-            return self.o_proj(context.attend(q, k, v))
-        return self.o_proj(context.attend(self.layer, q, k, v))
+        return self.o_proj(attend(q, k, v))
 
 
 class MLP(nn.Module):
@@ -134,15 +93,15 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, config: ModelConfig, layer: int):
+    def __init__(self, config: ModelConfig):
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(config, layer)
+        self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], context: Layout | CacheView) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, context)
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -152,7 +111,7 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
 
@@ -173,23 +132,29 @@ class Transformer(nn.Module):
         layout = Layout.rectangle(*ids.shape).to(ids.device)
         return self.lm_head(self.hidden(ids.flatten(), layout)).unflatten(0, ids.shape)
 
-    def hidden(self, ids: Tensor, layout: Layout) -> Tensor:
-        """ids [N] -> normed hidden states [N, hidden_size]; `lm_head` makes logits of those that are needed."""
-        return self._decode(ids, layout.positions, layout)
+    def hidden(self, ids: Tensor, layout: Layout, cache: KeyValueCache | None = None) -> Tensor:
+        """ids [N] -> normed hidden states [N, hidden_size]; `lm_head` makes logits of those that are needed.
 
-    def hidden_cached(self, ids: Tensor, positions: Tensor, cache: KeyValueCache, length: int) -> Tensor:
-        """The same for tokens at `positions` [B, T] that also see what `cache` holds of their row's earlier positions.
-
-        `length` bounds the positions looked at: one more than the largest of them.
+        `cache` keeps what `next_hidden` needs to read on.
         """
-        seen = torch.arange(length, device=ids.device)
-        mask = seen <= positions[:, None, :, None]
-        return self._decode(ids, positions, CacheView(cache, positions, mask, length))
+        attends = [layout.attend] * len(self.model.layers) if cache is None else cache.read(layout)
+        return self._decode(ids, layout.positions, attends)
 
-    def _decode(self, ids: Tensor, positions: Tensor, context: Layout | CacheView) -> Tensor:
+    def next_hidden(self, ids: Tensor, positions: Tensor, cache: KeyValueCache) -> Tensor:
+        """The same for one more token of every row of `cache`, at `positions` [rows]: ids [rows] -> [rows, hidden_size]."""
+        return self._decode(ids, positions, cache.extend(positions))
+
+    def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
+        """An empty cache for so many rows of at most `capacity` tokens."""
+        config, weight = self.config, self.model.embed_tokens.weight
+        sizes = (config.num_hidden_layers, rows, config.num_key_value_heads, capacity, config.head_size)
+        return KeyValueCache(*sizes, weight.dtype, weight.device)
+
+    def _decode(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend]) -> Tensor:
         x = self.model.embed_tokens(ids)
-        angles = positions[..., None, None].float() * self.inverse_frequencies  # [.., 1, head_size / 2]
-        rotary = (angles.cos().to(x.dtype), angles.sin().to(x.dtype))
-        for block in self.model.layers:
-            x = block(x, rotary, context)
+        angles = positions[:, None, None].float() * self.inverse_frequencies  # [N, 1, head_size / 2]
+        cos, sin = angles.cos(), angles.sin()
+        rotary = (torch.cat((cos, cos), dim=-1).to(x.dtype), torch.cat((-sin, sin), dim=-1).to(x.dtype))
+        for block, attend in zip(self.model.layers, attends, strict=True):
+            x = block(x, rotary, attend)
         return self.model.norm(x)

@@ -234,9 +234,10 @@ SCALARS = {
     "truncate": TypeAdapter(bool),
     "tokenizer": TypeAdapter(Literal["bpe", "gpt2"]),
     "vocabulary": TypeAdapter(Annotated[int, Field(ge=257, le=200_000)]),
-    "precision": TypeAdapter(Literal["float32", "bfloat16"]),
+    "precision": TypeAdapter(Literal["float32", "tf32", "bfloat16"]),
     "deterministic": TypeAdapter(bool),
     "strategy": TypeAdapter(Literal["ddp", "fsdp"]),
+    "compile": TypeAdapter(Literal["auto", "on", "off"]),
 }
 SECTIONS: dict[str, type[Section]] = {
     "corpus": Corpus,

@@ -31,11 +31,18 @@ class Run:
     seed: int
     precision: str
     strategy: str
+    compile: str
     tokens_per_byte: float | None = None  # of the loss's tokens; adds bits per byte beside a language-model loss
 
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of the whole run, about: 6 per weight and token (Kaplan et al. 2020, section 2.1)."""
+        tokens = self.steps * self.settings.batch_size * float(self.train.lengths.mean())
+        return 6.0 * tokens * sum(weight.numel() for weight in distributed.weights(self.model).values())
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import sys
 
 import torch
@@ -14,11 +15,16 @@ from picollm.errors import ParamsError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 2**31 - 1
 
+# Compiling takes a minute or less. From so many floating-point operations on (about ten minutes of two CPU cores, of one large
+# GPU one minute) it is sure to be earned back. Not the time decides but the work, for the result must not hang on the time.
+COMPILE_FLOPS = {"cpu": 1e14, "cuda": 1e16}
 
-def set_up(deterministic: bool = False) -> torch.device:
+
+def set_up(deterministic: bool = False, precision: str = "float32") -> torch.device:
     """Prepare the process and return the device that the environment variable DEVICE names (default auto).
 
     `deterministic` makes CUDA's kernels repeatable to the bit (the CPU's are); an operation that cannot be is an error.
+    `precision` tf32 lets CUDA round the inputs of float32 matrix products to 10 bits of mantissa; a CPU computes as ever.
     Raises ParamsError for a device that is unknown or not there.
     """
     if deterministic:
@@ -29,7 +35,10 @@ def set_up(deterministic: bool = False) -> torch.device:
         if hasattr(libc, "mallopt"):
             libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
             libc.mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
-    return _device(os.environ.get("DEVICE") or "auto")
+    device = _device(os.environ.get("DEVICE") or "auto")
+    if device.type == "cuda" and precision == "tf32":
+        torch.set_float32_matmul_precision("high")
+    return device
 
 
 def _device(name: str) -> torch.device:
@@ -48,6 +57,20 @@ def _device(name: str) -> torch.device:
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
     """Matrix products in bfloat16 where `precision` says so; weights, norms and losses stay float32."""
-    if precision == "float32":
+    if precision != "bfloat16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def compiles(wanted: str, device: torch.device, flops: float) -> bool:
+    """Whether a run of so many operations is compiled: `wanted` is on, off, or auto, where it is if that is earned back.
+
+    Raises ParamsError for on where there is no C++ compiler; auto then is off.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    there = shutil.which(compiler) is not None
+    if wanted == "on" and not there:
+        raise ParamsError(
+            f"compile: on: the C++ compiler {compiler} is not there; install it, name another in CXX, or say off"
+        )
+    return wanted == "on" or (wanted == "auto" and there and flops >= COMPILE_FLOPS[device.type])

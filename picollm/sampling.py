@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
+import torch
+
 from picollm import params
 from picollm.data.encode import encode_prompts
 from picollm.errors import DataError
@@ -81,5 +83,6 @@ def preview(model: Transformer, tokenizer: Tokenizer, prompt: str) -> str:
     context = model.config.max_position_embeddings
     new_tokens = min(PREVIEW_TOKENS, context - 1)
     encoded = encode_prompts([prompt], tokenizer, context - new_tokens)
-    completion = generate(model, encoded, [0], new_tokens, 0.0, 1.0, tokenizer.eos_id, 1)[0]
+    with torch.compiler.set_stance("force_eager"):  # to compile the blocks for this too would take longer than the look
+        completion = generate(model, encoded, [0], new_tokens, 0.0, 1.0, tokenizer.eos_id, 1)[0]
     return " ".join(tokenizer.decode(completion.ids).split())

@@ -17,7 +17,7 @@ from picollm.objectives import Sums
 from picollm.optim import make_optimizer, schedule
 from picollm.resume import State
 from picollm.run import History, Run, Window, means
-from picollm.runtime import autocast
+from picollm.runtime import autocast, compiles
 
 
 def steps_for(epochs: float, rows: int, batch_size: int) -> int:
@@ -31,6 +31,7 @@ def fit(run: Run, history: History, state: State) -> Iterator[int]:
     The first validation comes before any training. When the generator ends the model holds the weights of its best validation
     loss. Raises TrainingError when a loss or a gradient is not finite, Interrupted, after saving `state`, on SIGTERM or Ctrl-C.
     """
+    compile_blocks(run)
     live = Live(run, history)
     live.restore(state)
     step_objective = distributed.replicated(run.model, run.objective, run.strategy)
@@ -54,6 +55,15 @@ def fit(run: Run, history: History, state: State) -> Iterator[int]:
             raise
     progress.close()
     live.take_best()
+
+
+def compile_blocks(run: Run) -> None:
+    """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough: one after the other, for all
+    are alike and so one compilation serves them all."""
+    if compiles(run.compile, run.device, run.flops):
+        print(f"{run.name}: compiling the model", flush=True)
+        for block in run.model.model.layers:
+            block.compile(dynamic=True)
 
 
 class Live:

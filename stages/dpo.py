@@ -13,8 +13,8 @@ from picollm.train import check_start, fit, steps_for
 
 
 def main():
-    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "dpo")
-    device = distributed.set_up(p.deterministic)
+    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "compile", "dpo")
+    device = distributed.set_up(p.deterministic, p.precision)
     state = resume.claim("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     context = model.config.max_position_embeddings
@@ -36,6 +36,7 @@ def main():
         seed=p.seed,
         precision=p.precision,
         strategy=p.strategy,
+        compile=p.compile,
     )
     check_start(run, starting_loss(p.dpo.loss, p.dpo.beta, p.dpo.label_smoothing))
     history = History()

@@ -10,7 +10,7 @@ from picollm.evaluate import MODELS, REFERENCE
 
 def main():
     p = params.load("deterministic", "truncate", "precision", "dpo", "evaluate")
-    device = runtime.set_up(p.deterministic)
+    device = runtime.set_up(p.deterministic, p.precision)
     loaded = {name: load_model_and_tokenizer(f"models/{name}") for name in MODELS}
     models = {name: model.to(device) for name, (model, _) in loaded.items()}
     reference, tokenizer = models[REFERENCE], loaded[REFERENCE][1]

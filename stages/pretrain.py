@@ -16,8 +16,8 @@ from picollm.train import fit
 
 
 def main():
-    p = params.load("seed", "deterministic", "precision", "strategy", "model", "pretrain")
-    device = distributed.set_up(p.deterministic)
+    p = params.load("seed", "deterministic", "precision", "strategy", "compile", "model", "pretrain")
+    device = distributed.set_up(p.deterministic, p.precision)
     state = resume.claim("pretrain", p)
     tokenizer = load_tokenizer("data/tokenizer")
     base = base_checkpoint("data/base")
@@ -41,6 +41,7 @@ def main():
         seed=p.seed,
         precision=p.precision,
         strategy=p.strategy,
+        compile=p.compile,
         tokens_per_byte=(counts["validation.tokens"] - counts["validation.documents"])
         / counts["validation.utf8_bytes"],
     )

@@ -10,7 +10,7 @@ from picollm.scoring import pair_logps
 
 def main():
     p = params.load("deterministic", "truncate", "precision", "evaluate")
-    device = runtime.set_up(p.deterministic)
+    device = runtime.set_up(p.deterministic, p.precision)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     model.to(device)
     for split in ("train", "validation"):

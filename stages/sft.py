@@ -13,8 +13,8 @@ from picollm.train import fit, steps_for
 
 
 def main():
-    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "sft")
-    device = distributed.set_up(p.deterministic)
+    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "compile", "sft")
+    device = distributed.set_up(p.deterministic, p.precision)
     state = resume.claim("sft", p)
     model, tokenizer = load_model_and_tokenizer("models/base")
     context = model.config.max_position_embeddings
@@ -35,6 +35,7 @@ def main():
         seed=p.seed,
         precision=p.precision,
         strategy=p.strategy,
+        compile=p.compile,
         tokens_per_byte=response_tokens(validation_rows) / response_bytes(validation),
     )
     history = History()

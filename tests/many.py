@@ -20,7 +20,7 @@ from tests.tiny import pair_rows, response_rows, tiny_model, training
 
 def main():
     state, out, objective, strategy, every, stop = sys.argv[1:]
-    device = distributed.set_up(False)
+    device = distributed.set_up(False, "float32")
     model = tiny_model()
     distributed.place(model, device, strategy)
     if objective == "language_modelling":
@@ -38,6 +38,7 @@ def main():
         seed=4,
         precision="float32",
         strategy=strategy,
+        compile="off",
     )
     history = History()
     for _ in fit(run, history, State(Path(state))):

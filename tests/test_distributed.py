@@ -90,11 +90,11 @@ def test_a_signal_to_one_process_stops_all_of_them_at_the_same_step_with_their_s
 def test_an_impossible_number_of_processes_is_an_error(value, monkeypatch):
     monkeypatch.setenv("NPROC", value)
     with pytest.raises(ParamsError, match=f"NPROC={value}: expected a whole number"):
-        distributed.set_up(False)
+        distributed.set_up(False, "float32")
 
 
 def test_one_process_needs_no_group(monkeypatch):
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.delenv("NPROC", raising=False)
-    assert distributed.set_up(False).type == "cpu"
+    assert distributed.set_up(False, "float32").type == "cpu"
     assert (distributed.rank(), distributed.world_size(), distributed.largest(3), distributed.sum_of(4)) == (0, 1, 3, 4)

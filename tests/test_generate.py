@@ -74,3 +74,15 @@ def test_the_ends_of_the_unit_interval_pick_a_token_that_is_kept(uniform):
     logits = torch.randn(4, VOCABULARY, generator=torch.Generator().manual_seed(0))
     top = logits.argmax(dim=-1)
     assert pick(logits, torch.full((4,), uniform), 1.0, 1e-6).tolist() == top.tolist()
+
+
+def test_a_nucleus_wider_than_the_candidates_is_found_all_the_same():
+    generator = torch.Generator().manual_seed(1)
+    weights = torch.cat([torch.rand(3, 199, generator=generator) + 0.5, torch.full((3, 1), 1e-4)], dim=1)
+    uniforms = (torch.arange(4000) + 0.5) / 4000
+    for row, probabilities in enumerate((weights / weights.sum(dim=1, keepdim=True)).numpy()):
+        descending = np.sort(probabilities)[::-1]
+        kept = int((np.cumsum(descending) < 0.9).sum()) + 1
+        assert kept > 64
+        found = pick(weights[row].log().expand(4000, 200), uniforms, 1.0, 0.9).unique().tolist()
+        assert found == np.flatnonzero(probabilities >= descending[kept - 1]).tolist()

@@ -24,6 +24,7 @@ LAYERS = [
         "stories.everyday_words",
     }
     | {f"stories.patterns_{shade}" for shade in ("wholesome", "eerie", "dark")},
+    {"cache"},
     {"stories.everyday_frames", "stories.compose", "stories.templates", "stories.dread", "data.records", "tokenizer"}
     | {"model", "losses", "data.batch", "measures", "plots", "runtime"},
     {"stories.everyday", "data.tokens", "data.encode", "data.pairs", "checkpoint", "generate", "initialise"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from picollm.errors import ParamsError
-from picollm.runtime import autocast, set_up
+from picollm.runtime import autocast, compiles, set_up
 
 CPU = torch.device("cpu")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -59,6 +59,30 @@ def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(pr
     with autocast(CPU, precision):
         assert (a @ a).dtype == dtype
     assert (a @ a).dtype == a.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "flops", "expected"),
+    [
+        ("on", "cpu", 0.0, True),
+        ("off", "cpu", 1e30, False),
+        ("auto", "cpu", 0.99e14, False),
+        ("auto", "cpu", 1e14, True),
+        ("auto", "cuda", 0.99e16, False),
+        ("auto", "cuda", 1e16, True),
+    ],
+)
+def test_auto_compiles_where_the_work_is_enough(monkeypatch, wanted, device, flops, expected):
+    monkeypatch.setenv("CXX", "sh")  # any program that is there: nothing is compiled here
+    assert compiles(wanted, torch.device(device), flops) is expected
+
+
+def test_without_a_compiler_auto_is_off_and_on_is_refused(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert not compiles("auto", CPU, 1e30)
+    assert not compiles("off", CPU, 1e30)
+    with pytest.raises(ParamsError, match="compiler no-such-compiler is not there"):
+        compiles("on", CPU, 0.0)
 
 
 def test_deterministic_makes_an_operation_that_cannot_be_repeated_an_error(monkeypatch):

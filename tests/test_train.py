@@ -34,6 +34,7 @@ def make_run(model=None, objective=language_modelling, train=None, validation=No
         seed=4,
         precision="float32",
         strategy="ddp",
+        compile="off",
     )
 
 
@@ -76,6 +77,19 @@ def _after_steps(run: Run) -> dict[str, torch.Tensor]:
             if step == run.steps:
                 return run.model.state_dict()
     raise AssertionError("the run did not reach its last step")
+
+
+@pytest.mark.slow  # it waits for the C++ compiler
+@pytest.mark.filterwarnings("ignore")  # those that torch.compile raises and hides itself
+@pytest.mark.parametrize("objective", ["language_modelling", "sigmoid"])
+def test_a_compiled_run_has_the_losses_of_one_that_is_not(objective):
+    loss = language_modelling if objective == "language_modelling" else preference(objective, 0.2, 0.1, 0.5)
+    rows = response_rows(20) if objective == "language_modelling" else pair_rows(20)
+    plain, compiled = (
+        finish(dataclasses.replace(make_run(None, loss, rows, rows), compile=wanted)) for wanted in ("off", "on")
+    )
+    for left, right in zip(plain.train + plain.validation, compiled.train + compiled.validation, strict=True):
+        assert left["loss"] == pytest.approx(right["loss"], rel=1e-4)
 
 
 def test_micro_batch_size_changes_neither_losses_nor_gradient_norms():

@@ -1,0 +1,61 @@
+"""Keys and values of rows that are being completed, so that each new token costs one pass of its own."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from picollm.layout import Attend, Layout
+
+
+class KeyValueCache:
+    """[layers, 2, rows, H_kv, capacity, D], keys before values; the first `rows` rows are those still going on."""
+
+    def __init__(
+        self, layers: int, rows: int, heads: int, capacity: int, head_size: int, dtype: torch.dtype, device: torch.device
+    ):
+        self.data = torch.zeros(layers, 2, rows, heads, capacity, head_size, dtype=dtype, device=device)
+        self.rows = rows
+
+    def read(self, layout: Layout) -> list[Attend]:
+        """Attention over whole prompts, one a row, for each layer; it leaves their keys and values here."""
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            width = layout.tokens.shape[1]
+            for kept, new in zip(self.data[layer, :, : self.rows, :, :width], (k, v), strict=True):
+                kept.copy_(layout.spread(new))
+            return layout.attend(q, k, v)
+
+        return [partial(attend, layer) for layer in range(len(self.data))]
+
+    def extend(self, positions: Tensor) -> list[Attend]:
+        """Attention of one more token a row, at `positions` [rows], to itself and all before it."""
+        rows = torch.arange(self.rows, device=positions.device)
+        length = int(positions.max()) + 1
+        hidden = torch.arange(length, device=positions.device) > positions[:, None]
+        mask = torch.zeros(hidden.shape, dtype=self.data.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
+        mask = mask[:, None, None]
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            self.data[layer, :, rows, :, positions] = torch.stack((k, v), dim=1)  # [rows, 2, H_kv, D]
+            keys, values = self.data[layer, :, : self.rows, :, :length]
+            # By hand: with one query, the heads that share a key are the rows of one product, and no kernel is faster on CPU.
+            scores = q.unflatten(1, (k.shape[1], -1)) @ keys.transpose(2, 3)
+            weights = (scores * q.shape[-1] ** -0.5 + mask).softmax(dim=-1)
+            return (weights @ values).flatten(1)
+
+        return [partial(attend, layer) for layer in range(len(self.data))]
+
+    def keep(self, going: Tensor) -> Tensor:
+        """Let the rows that are not `going` [rows] leave: the last ones take their places, and nothing else is copied.
+
+        Returns which row now stands at each place: [rows that go on].
+        """
+        self.rows = int(going.sum())
+        order = torch.arange(self.rows, device=going.device)
+        free = (~going[: self.rows]).nonzero()[:, 0]
+        last = self.rows + going[self.rows :].nonzero()[:, 0]
+        self.data[:, :, free] = self.data[:, :, last]
+        order[free] = last
+        return order
