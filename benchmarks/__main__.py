@@ -1,7 +1,7 @@
 """picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]
 
-Peers run at their fastest setting, which includes picollm's allocator settings (picollm.runtime); with --defaults a further
-line has them as documented, with the allocator as it comes.
+Peers run at their fastest setting, with the memory allocator as it comes and, on lines of their own ("memory kept"), with
+picollm's allocator settings (picollm.runtime); with --defaults a further line has TRL as documented.
 """
 
 import argparse
@@ -9,17 +9,16 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from benchmarks import jobs, peers
-from benchmarks.jobs import Job
-from benchmarks.timing import BenchmarkError, Work, Worker, interleave, matrix_product, ratios
+from benchmarks.jobs import OWN, Job
+from benchmarks.timing import BenchmarkError, Side, Worker, interleave, matrix_product, ratios
 from picollm import entry, files
 
-OWN, MATRIX = "picollm", "matrix product"
+MATRIX = "matrix product"
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 MATRIX_RUNS = 3  # a turn; the fastest of a whole run counts
 # How far the sides' numbers may be apart, relative to picollm's. In bfloat16 they differ with the order of rounding; that the work
@@ -65,17 +64,16 @@ def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, d
     """All that is known of one job: its work, and of each side seconds, rate, memory and the ratio to picollm."""
     print(f"{job.name}: preparing", file=sys.stderr, flush=True)
     jobs.prepare(job, folder, torch.device(device))
-    builders = {OWN: jobs.PICOLLM[job.kind], **peers.sides(job.kind, defaults)}
+    sides = jobs.sides(job.kind) | peers.sides(job.kind, defaults)
     if precision != "float32":
-        _close(_agreeing(builders, job, folder, device, "float32"))  # the stricter check
-    workers = _agreeing(builders, job, folder, device, precision)
-    matrix = Worker(MATRIX, device, True, matrix_product, MATRIX_SIZE[device], precision)
+        _close(_agreeing(sides, job, folder, device, "float32"))  # the stricter check
+    workers = _agreeing(sides, job, folder, device, precision)
+    matrix = Worker(MATRIX, device, Side(matrix_product), MATRIX_SIZE[device], precision)
     matrix.ask("check")  # the first product is slower
-    print(f"{job.name}: timing {', '.join(builders)}", file=sys.stderr, flush=True)
-    once = frozenset(label for label in builders if peers.is_default(label))
-    seconds = interleave([*workers, *[matrix] * MATRIX_RUNS], repeats, once)
+    print(f"{job.name}: timing {', '.join(sides)}", file=sys.stderr, flush=True)
+    seconds = interleave([*workers, *[matrix] * MATRIX_RUNS], repeats)
     count = jobs.units(job, folder)
-    sides = {worker.label: _numbers(worker, seconds, count) for worker in workers}
+    numbers = {worker.label: _numbers(worker, seconds, count) for worker in workers}
     _close([*workers, matrix])
     return {
         "rows": job.rows,
@@ -83,18 +81,13 @@ def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, d
         "count": count,
         "flops": jobs.flops(job, folder),
         "matrix_peak": 2 * MATRIX_SIZE[device] ** 3 / min(seconds[MATRIX]),
-        "sides": sides,
+        "sides": numbers,
     }
 
 
-def _agreeing(
-    builders: dict[str, Callable[..., Work]], job: Job, folder: Path, device: str, precision: str
-) -> list[Worker]:
+def _agreeing(sides: dict[str, Side], job: Job, folder: Path, device: str, precision: str) -> list[Worker]:
     """A worker for each side, after a check that they compute the same."""
-    workers = [
-        Worker(label, device, not peers.is_default(label), build, job, folder, precision)
-        for label, build in builders.items()
-    ]
+    workers = [Worker(label, device, side, job, folder, precision) for label, side in sides.items()]
     check_agreement(job, workers, precision)
     return workers
 
@@ -117,15 +110,15 @@ def _numbers(worker: Worker, seconds: dict[str, list[float]], count: int) -> dic
 
 def check_agreement(job: Job, workers: list[Worker], precision: str) -> None:
     """Raise BenchmarkError unless all sides compute what picollm computes, from the same weights and data."""
-    own, *others = ((worker.label, worker.ask("check")) for worker in workers)
-    for label, numbers in others:
-        tolerance = TOLERANCE["bfloat16" if peers.is_default(label) else precision]
+    own, *others = ((worker, worker.ask("check")) for worker in workers)
+    for worker, numbers in others:
+        tolerance = TOLERANCE["bfloat16" if worker.once else precision]
         pairs = list(zip(own[1], numbers, strict=False))
         far = [pair for pair in pairs if not abs(pair[0] - pair[1]) <= tolerance * abs(pair[0])]
         if far or len(own[1]) != len(numbers):
             shown = f"{far[0][0]:.7g} and {far[0][1]:.7g}" if far else f"{len(own[1])} and {len(numbers)} numbers"
             raise BenchmarkError(
-                f"{job.name}: {OWN} and {label} do not do the same work in {precision}: they compute {shown}, expected to "
+                f"{job.name}: {OWN} and {worker.label} do not do the same work in {precision}: they compute {shown}, expected to "
                 f"differ by at most {tolerance:g} of the first; their times are not compared"
             )
 
@@ -137,7 +130,7 @@ def table(machine: dict, results: dict) -> str:
         f"{machine['load_after'][0]:.2f} after; " + ", ".join(f"{n} {v}" for n, v in machine["versions"].items()),
         "ratio: time of the side / time of picollm, with the lowest and highest of one turn; memory: peak, and what the job added",
         "",
-        f"{'job':14}{'side':23}{'median':>10}{'rate':>18}{'MFU':>7}{'memory, MiB':>16}{'ratio':>7}",
+        f"{'job':14}{'side':36}{'median':>10}{'rate':>18}{'MFU':>7}{'memory, MiB':>16}{'ratio':>7}",
     ]
     for name, result in results.items():
         for label, side in result["sides"].items():
@@ -146,7 +139,7 @@ def table(machine: dict, results: dict) -> str:
             memory = f"{side['memory_peak'] / 2**20:,.0f} (+{added:,.0f})"
             spread = "" if label == OWN else f"  ({side['ratio_lowest']:.2f}-{side['ratio_highest']:.2f})"
             lines.append(
-                f"{name:14}{label:23}{side['median'] * 1000:7,.0f} ms{rate:>18}{side['mfu']:7.1%}{memory:>16}"
+                f"{name:14}{label:36}{side['median'] * 1000:7,.0f} ms{rate:>18}{side['mfu']:7.1%}{memory:>16}"
                 f"{side['ratio']:7.2f}{spread}"
             )
     return "\n".join(lines)
@@ -165,7 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--defaults",
         action="store_true",
-        help="also one step of each trainer as documented (TRL: bfloat16, slow on CPU)",
+        help="also one step of each of TRL's trainers as documented (bfloat16, slow on CPU)",
     )
     parser.add_argument("--tiny", action="store_true", help="sizes that say nothing of speed: does everything run?")
     parser.add_argument("--out", default="benchmarks/results.json", help="where the numbers go, as JSON")

@@ -20,7 +20,7 @@ import torch
 from ruamel.yaml import YAML
 
 from benchmarks import jobs
-from benchmarks.timing import BenchmarkError, Worker
+from benchmarks.timing import BenchmarkError, Side, Worker
 from picollm import entry
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,8 @@ def step_cost(name: str, size: int) -> tuple[float, float]:
     job = jobs.Job("growth", "pretrain", shape, TOKENS // context, 1, context - 1)
     with tempfile.TemporaryDirectory() as folder:
         jobs.prepare(job, Path(folder), torch.device("cpu"))
-        worker = Worker(f"{name} {size}", "cpu", True, jobs.picollm_training, job, Path(folder), "float32")
+        side = Side(jobs.picollm_training, keep_memory=True)
+        worker = Worker(f"{name} {size}", "cpu", side, job, Path(folder), "float32")
         worker.ask("run")
         seconds = float(np.median([worker.ask("run") for _ in range(REPEATS)]))
         _, peak = worker.ask("memory")

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.timing import Work
+from benchmarks.timing import Side, Work
 from picollm import distributed, files
 from picollm.checkpoint import load_model, save_model
 from picollm.data.rows import PairRows, ResponseRows
@@ -18,10 +19,11 @@ from picollm.objectives import language_modelling, preference
 from picollm.optim import make_optimizer
 from picollm.params import GPT2_VOCABULARY, Training
 from picollm.run import Run
-from picollm.scoring import pair_logps, row_logps
+from picollm.scoring import pair_logps
 from picollm.tokenizer import train_bpe
-from picollm.train import train_step
+from picollm.train import compile_blocks, train_step
 
+OWN = "picollm"
 EOS = 0  # of the tokenizer that train_bpe makes: beginning, end and padding at once
 BETA = 0.1
 CHECK_STEPS = 3  # losses of so many steps must agree: the first tells of the forward pass, the others of the update
@@ -64,7 +66,7 @@ class Job:
 
     @property
     def unit(self) -> str:
-        return "pairs" if self.kind == "dpo" else "tokens"
+        return "pairs" if self.kind in ("dpo", "score") else "tokens"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def all_jobs(device: str) -> dict[str, Job]:
     """
     if device == "cpu":
         shape = make_shape(4096, 256, 688, 6, 8, 512)
-        tokens, gpt2_tokens, rows, prompts = (16, 256), (8, 512), 16, 64
+        tokens, gpt2_tokens, rows, prompts = (16, 256), (16, 512), 16, 64
     else:
         shape = make_shape(32768, 768, 2048, 12, 12, 1024)
         tokens, gpt2_tokens, rows, prompts = (16, 1024), (16, 1024), 64, 256
@@ -101,7 +103,7 @@ def all_jobs(device: str) -> dict[str, Job]:
         Job("dpo", "dpo", shape, rows // 2, 120, 110, 0.4),
         Job("story", "sample", shape, 1, 120, 128),
         Job("stories", "sample", shape, prompts, 120, 128, 0.4, ending=1 / 64),
-        Job("score", "score", shape, 4 * prompts, 120, 110, 0.4, micro_batch=16),
+        Job("score", "score", shape, 2 * prompts, 120, 110, 0.4, micro_batch=16),
     ]
     return {job.name: job for job in jobs}
 
@@ -125,7 +127,7 @@ def examples(job: Job) -> list[Example]:
         least, most = round(mean * (1 - job.spread)), round(mean * (1 + job.spread))
         return rng.integers(1, job.shape.vocab_size, rng.integers(least, most + 1))
 
-    responses = 2 if job.kind == "dpo" else 1
+    responses = 2 if job.kind in ("dpo", "score") else 1
     return [
         Example(tokens(job.prompt), [np.append(tokens(job.response)[1:], EOS) for _ in range(responses)])
         for _ in range(job.rows)
@@ -181,7 +183,7 @@ def lengths(folder: Path) -> list[int]:
 
 def units(job: Job, folder: Path) -> int:
     """What a job's rate counts: pairs, sampled tokens, or the tokens of all rows without padding."""
-    if job.kind == "dpo":
+    if job.kind in ("dpo", "score"):
         return job.rows
     if job.kind == "sample":
         return sum(lengths(folder))
@@ -212,7 +214,7 @@ def flops(job: Job, folder: Path) -> float:
     return float(total) * (3 if job.kind in ("pretrain", "sft", "dpo") else 1)
 
 
-def picollm_training(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
+def picollm_training(job: Job, folder: Path, precision: str, device: torch.device, compile: str = "off") -> Work:
     """Whole optimiser steps of the training loop, over the same rows again and again."""
     model = load_model(folder / "model").to(device)
     if job.kind == "dpo":
@@ -234,8 +236,9 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
         seed=1,
         precision=precision,
         strategy="ddp",
-        compile="off",
+        compile=compile,
     )
+    compile_blocks(run)
     optimizer = make_optimizer(distributed.weights(model).values(), settings)
     step_objective = distributed.replicated(model, objective, run.strategy)
 
@@ -270,19 +273,18 @@ def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device)
 
 
 def picollm_score(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
-    """Summed log-probs of the responses of a test set."""
-    model, rows = load_model(folder / "model").to(device), response_rows(job)
+    """Summed log-probs of both responses of a test set's pairs."""
+    model, rows = load_model(folder / "model").to(device), _pair_rows(job, None)
 
     def run() -> Sequence[float]:
-        return row_logps(model, rows, job.micro_batch_size, precision).tolist()
+        return pair_logps(model, rows, job.micro_batch_size, precision).flatten().tolist()
 
     return Work(run, run)
 
 
-PICOLLM = {
-    "pretrain": picollm_training,
-    "sft": picollm_training,
-    "dpo": picollm_training,
-    "sample": picollm_sample,
-    "score": picollm_score,
-}
+def sides(kind: str) -> dict[str, Side]:
+    """picollm's way first, the one that the others are compared with."""
+    if kind in ("sample", "score"):
+        return {OWN: Side(picollm_sample if kind == "sample" else picollm_score, keep_memory=True)}
+    compiled = partial(picollm_training, compile="on")
+    return {OWN: Side(picollm_training, keep_memory=True), f"{OWN} compiled": Side(compiled, keep_memory=True)}

@@ -21,7 +21,7 @@ from benchmarks.jobs import (
     examples,
     lengths,
 )
-from benchmarks.timing import BenchmarkError, Work
+from benchmarks.timing import BenchmarkError, Side, Work
 from picollm.optim import ADAM_BETAS, make_optimizer
 from picollm.runtime import autocast
 
@@ -45,13 +45,15 @@ def versions() -> dict[str, str]:
         raise BenchmarkError(f"{error.name} is not installed; run `make bench`, or install the extra peers") from None
 
 
-def sides(kind: str, defaults: bool) -> dict[str, Callable[..., Work]]:
-    """The peers of a kind of job by name, each at its fastest setting; with `defaults` also as their documentation has them."""
-    return _SIDES[kind] | (_DEFAULT_SIDES.get(kind, {}) if defaults else {})
-
-
-def is_default(label: str) -> bool:
-    return label.endswith("defaults")
+def sides(kind: str, defaults: bool) -> dict[str, Side]:
+    """The peers of a kind of job by name, each at its fastest setting and with the allocator as it comes; trainers also with
+    picollm's allocator settings; with `defaults` also as their documentation has them."""
+    found = {name: Side(build) for name, build in _SIDES[kind].items()}
+    if kind in ("pretrain", "sft", "dpo"):
+        found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in _SIDES[kind].items()}
+    if defaults and kind in _DEFAULT_SIDES:
+        found |= {"as documented": Side(_DEFAULT_SIDES[kind], once=True)}
+    return found
 
 
 def _load(folder: Path, name: str, device: torch.device) -> nn.Module:
@@ -239,19 +241,20 @@ def transformers_generate(job: Job, folder: Path, precision: str, device: torch.
 
 def transformers_score(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
     """The naive way: padded batches in the given order, log_softmax of all logits, gather."""
-    model, made = _load(folder, "model", device).eval(), examples(job)
+    model = _load(folder, "model", device).eval()
+    rows = [(len(example.prompt), row) for example in examples(job) for row in example.sequences()]
 
     @torch.inference_mode()
     def run() -> list[float]:
         found = []
-        for start in range(0, len(made), job.micro_batch_size):
-            some = made[start : start + job.micro_batch_size]
-            ids, mask = (tensor.to(device) for tensor in _padded([example.sequences()[0] for example in some]))
+        for start in range(0, len(rows), job.micro_batch_size):
+            starts, some = zip(*rows[start : start + job.micro_batch_size], strict=True)
+            ids, mask = (tensor.to(device) for tensor in _padded(some))
             with autocast(device, precision):
                 logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
             logps = logits.float().log_softmax(dim=-1).gather(2, ids[:, 1:, None])[:, :, 0]
-            prompts = torch.tensor([len(example.prompt) for example in some], device=device)
-            bears_loss = mask[:, 1:].bool() & (torch.arange(1, ids.shape[1], device=device) >= prompts[:, None])
+            starts = torch.tensor(starts, device=device)
+            bears_loss = mask[:, 1:].bool() & (torch.arange(1, ids.shape[1], device=device) >= starts[:, None])
             found += (logps * bears_loss).sum(dim=1).tolist()
         return found
 
@@ -265,8 +268,4 @@ _SIDES = {
     "sample": {"transformers generate": transformers_generate},
     "score": {"transformers naive": transformers_score},
 }
-_DEFAULT_SIDES = {
-    "pretrain": {"transformers defaults": transformers_eager},
-    "sft": {"trl defaults": partial(trl_sft, defaults=True)},
-    "dpo": {"trl defaults": partial(trl_dpo, defaults=True)},
-}
+_DEFAULT_SIDES = {"sft": partial(trl_sft, defaults=True), "dpo": partial(trl_dpo, defaults=True)}

@@ -33,14 +33,23 @@ class Work:
     run: Callable[[], object]
 
 
-class Worker:
-    """A process that holds one Work, made there by `build(*arguments, device)`. `keep_memory`: with picollm's allocator settings."""
+@dataclass(frozen=True)
+class Side:
+    """Someone's way to do a job: `build(*arguments, device)` makes its Work. `keep_memory`: with picollm's allocator settings."""
 
-    def __init__(self, label: str, device: str, keep_memory: bool, build: Callable[..., Work], *arguments):
-        self.label = label
+    build: Callable[..., Work]
+    keep_memory: bool = False
+    once: bool = False  # so slow that it runs in the first turn alone
+
+
+class Worker:
+    """A process that holds the Work of one side, made there."""
+
+    def __init__(self, label: str, device: str, side: Side, *arguments):
+        self.label, self.once = label, side.once
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, device, keep_memory, build, arguments), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, device, side, arguments), daemon=True)
         self.process.start()
         theirs.close()
         self._answer()
@@ -67,12 +76,12 @@ class Worker:
         self.process.join()
 
 
-def interleave(workers: Sequence[Worker], repeats: int, once: frozenset[str]) -> dict[str, list[float]]:
-    """Seconds of `repeats` runs of each worker, in turn; those labelled in `once` run in the first turn alone."""
+def interleave(workers: Sequence[Worker], repeats: int) -> dict[str, list[float]]:
+    """Seconds of `repeats` runs of each worker, in turn; of those of a side that runs `once`, of one."""
     seconds = {worker.label: [] for worker in workers}
     for turn in range(repeats):
         for worker in workers:
-            if turn == 0 or worker.label not in once:
+            if turn == 0 or not worker.once:
                 seconds[worker.label].append(worker.ask("run"))
     return seconds
 
@@ -98,12 +107,12 @@ def matrix_product(size: int, precision: str, device: torch.device) -> Work:
     return Work(run, run)
 
 
-def _serve(connection, device_name: str, keep_memory: bool, build: Callable[..., Work], arguments: tuple) -> None:
+def _serve(connection, device_name: str, side: Side, arguments: tuple) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the table
     try:
         os.environ["DEVICE"] = device_name
-        device = runtime.set_up() if keep_memory else torch.device(device_name)
-        work = build(*arguments, device)
+        device = runtime.set_up() if side.keep_memory else torch.device(device_name)
+        work = side.build(*arguments, device)
         before = _held_bytes(device)
         connection.send((True, None))
         while True:

@@ -3,7 +3,6 @@
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from picollm.layout import Attend, Layout
@@ -13,7 +12,14 @@ class KeyValueCache:
     """[layers, 2, rows, H_kv, capacity, D], keys before values; the first `rows` rows are those still going on."""
 
     def __init__(
-        self, layers: int, rows: int, heads: int, capacity: int, head_size: int, dtype: torch.dtype, device: torch.device
+        self,
+        layers: int,
+        rows: int,
+        heads: int,
+        capacity: int,
+        head_size: int,
+        dtype: torch.dtype,
+        device: torch.device,
     ):
         self.data = torch.zeros(layers, 2, rows, heads, capacity, head_size, dtype=dtype, device=device)
         self.rows = rows

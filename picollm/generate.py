@@ -10,8 +10,9 @@ from torch import Tensor
 from picollm.layout import Layout
 from picollm.model import Transformer
 
-
-CANDIDATES = 64  # the most likely tokens, which are nearly always enough; a whole vocabulary takes longer to sort than a step
+CANDIDATES = (
+    64  # the most likely tokens, which are nearly always enough; a whole vocabulary takes longer to sort than a step
+)
 
 
 @dataclass
@@ -104,7 +105,9 @@ def pick(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> 
     cumulative = probabilities.cumsum(dim=-1)
     mass = cumulative[:, -1:].contiguous()
     place = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
-    return torch.minimum(place, torch.searchsorted(cumulative, mass))[:, 0]  # where a product rounds up to the whole mass
+    return torch.minimum(place, torch.searchsorted(cumulative, mass))[
+        :, 0
+    ]  # where a product rounds up to the whole mass
 
 
 def _least_kept(probabilities: Tensor, top_p: float) -> Tensor:

@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 from picollm import entry, files, params
 from picollm.checkpoint import base_checkpoint
-from picollm.data.tokens import read_corpus, write_tokens
+from picollm.data.tokens import read_corpus, spread_texts, write_tokens
 from picollm.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
 
 BATCH_ROWS = 1000
+TRAINING_ROWS = 100_000  # documents that the BPE is trained on: more add memory (every new word) and hardly change it
 
 
 def main():
@@ -18,7 +19,7 @@ def main():
     elif p.tokenizer == "gpt2":
         tokenizer = gpt2_tokenizer()
     else:
-        texts = (text for batch in read_corpus("data/corpus/train.parquet", BATCH_ROWS) for text in batch)
+        texts = spread_texts("data/corpus/train.parquet", BATCH_ROWS, TRAINING_ROWS)
         tokenizer = train_bpe(texts, p.vocabulary)
     tokenizer.save("data/tokenizer")
     numbers = {"vocabulary": tokenizer.vocab_size}

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from picollm.initialise import initialise
-from picollm.layout import Layout
 from picollm.model import ModelConfig, Transformer, rotate
 
 SHAPE = {

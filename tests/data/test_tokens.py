@@ -5,7 +5,7 @@ import pytest
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from picollm.data.tokens import TokenCounts, Tokens, read_corpus, write_tokens
+from picollm.data.tokens import TokenCounts, Tokens, read_corpus, spread_texts, write_tokens
 from picollm.errors import DataError
 from picollm.tokenizer import load_tokenizer, train_bpe
 
@@ -110,6 +110,15 @@ def test_corpus_is_read_in_batches(tmp_path):
     assert list(read_corpus(path, 2)) == [["a", "b"], ["c", "d"], ["e"]]
 
 
+@pytest.mark.parametrize(
+    ("most", "expected"), [(1, "a"), (2, "ad"), (3, "ace"), (4, "ace"), (5, "abcde"), (9, "abcde")]
+)
+def test_some_texts_of_a_corpus_are_evenly_spaced(tmp_path, most, expected):
+    path = tmp_path / "c.parquet"
+    pq.write_table(pa.table({"text": list("abcde")}), path)
+    assert "".join(spread_texts(path, 2, most)) == expected
+
+
 @pytest.mark.parametrize("column", [{"story": ["a"]}, {"text": [1]}, {"text": [None]}, {"text": [b"a"]}])
 def test_corpus_without_a_column_of_texts_is_refused(tmp_path, column):
     pq.write_table(pa.table(column), tmp_path / "c.parquet")
@@ -131,5 +140,6 @@ def test_missing_or_damaged_corpus_is_named(tmp_path):
     whole = path.read_bytes()
     for content in (b"", b"PAR1", whole[:-10], whole[: len(whole) // 2], b"\x00" * 200 + whole[200:]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"c\.parquet: not a readable parquet file"):
-            list(read_corpus(path, 10))
+        for read in (lambda: read_corpus(path, 10), lambda: spread_texts(path, 10, 5)):
+            with pytest.raises(DataError, match=r"c\.parquet: not a readable parquet file"):
+                list(read())
