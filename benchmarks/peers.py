@@ -45,14 +45,15 @@ def versions() -> dict[str, str]:
         raise BenchmarkError(f"{error.name} is not installed; run `make bench`, or install the extra peers") from None
 
 
-def sides(kind: str, defaults: bool) -> dict[str, Side]:
-    """The peers of a kind of job by name, each at its fastest setting and with the allocator as it comes; trainers also with
+def sides(job: Job, defaults: bool) -> dict[str, Side]:
+    """The peers of a job by name, each at its fastest setting and with the allocator as it comes; trainers also with
     picollm's allocator settings; with `defaults` also as their documentation has them."""
-    found = {name: Side(build) for name, build in _SIDES[kind].items()}
-    if kind in ("pretrain", "sft", "dpo"):
-        found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in _SIDES[kind].items()}
-    if defaults and kind in _DEFAULT_SIDES:
-        found |= {"as documented": Side(_DEFAULT_SIDES[kind], once=True)}
+    builds = {name: build for name, build in _SIDES[job.kind].items() if job.with_trainer or "Trainer" not in name}
+    found = {name: Side(build) for name, build in builds.items()}
+    if job.kind in ("pretrain", "sft", "dpo"):
+        found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in builds.items()}
+    if defaults and job.kind in _DEFAULT_SIDES:
+        found |= {"as documented": Side(_DEFAULT_SIDES[job.kind], once=True)}
     return found
 
 
