@@ -8,7 +8,7 @@ from torch import nn
 
 from picollm.params import Training
 
-ADAM_BETAS = (0.9, 0.95)
+ADAM_BETAS = (0.9, 0.99)
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> torch.optim.AdamW:

@@ -74,8 +74,8 @@ def test_a_number_as_dvc_writes_it_is_a_number(folder):
         ("sft.mix", {"wholesome": 0, "eerie": 0, "dark": 0}, "at least one share must be above 0"),
         ("stories.withheld", 1, "stories.withheld: 1: Input should be less than 1"),
         ("sample.top_p", "auto", "sample.top_p: auto, but presets/cpu.yaml has no sample.top_p"),
-        ("preset", "tpu", "preset: 'tpu' is unknown; expected one of cpu, gpu, smoke"),
-        ("preset", ["cpu"], "is unknown; expected one of cpu, gpu, smoke"),
+        ("preset", "tpu", "preset: 'tpu' is unknown; expected one of cpu, gpu, gpu-large, smoke"),
+        ("preset", ["cpu"], "is unknown; expected one of cpu, gpu, gpu-large, smoke"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key_and_what_was_expected(folder, key, value, message):
