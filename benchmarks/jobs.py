@@ -14,12 +14,13 @@ from picollm.checkpoint import load_model, save_model
 from picollm.data.rows import PairRows, ResponseRows
 from picollm.generate import generate
 from picollm.initialise import initialise
-from picollm.model import ModelConfig, Transformer
+from picollm.model import Transformer
 from picollm.objectives import language_modelling, preference
 from picollm.optim import make_optimizer
 from picollm.params import GPT2_VOCABULARY, Training
 from picollm.run import Run
 from picollm.scoring import pair_logps
+from picollm.shape import ModelConfig
 from picollm.tokenizer import train_bpe
 from picollm.train import compile_blocks, train_step
 

@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 
 from picollm import files
 from picollm.errors import CheckpointError, DataError, shown
-from picollm.model import ModelConfig, Transformer
+from picollm.model import Transformer
 from picollm.params import MAX_PARAMETERS, Layers, Size
+from picollm.shape import ModelConfig
 from picollm.tokenizer import Tokenizer, load_tokenizer
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
@@ -105,13 +106,13 @@ def load_model(folder: str | Path) -> Transformer:
     folder = Path(folder)
     _refuse_links_out(folder)
     config = read_config(folder)
-    with torch.device("meta"):
-        empty = Transformer(config)
-    if (parameters := sum(parameter.numel() for parameter in empty.parameters())) > MAX_PARAMETERS:
+    if (parameters := config.parameters()) > MAX_PARAMETERS:
         raise CheckpointError(
             f"{folder / CONFIG}: vocab_size, hidden_size, intermediate_size and num_hidden_layers make {parameters:,} "
             f"parameters; expected at most {MAX_PARAMETERS:,}"
         )
+    with torch.device("meta"):
+        empty = Transformer(config)
     expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     if config.tie_word_embeddings:
         del expected["lm_head.weight"]

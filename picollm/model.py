@@ -5,7 +5,6 @@ RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021) in the half-s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,39 +12,7 @@ from torch import Tensor, nn
 
 from picollm.cache import KeyValueCache
 from picollm.layout import Attend, Layout
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Shape of the model; the names are those of a transformers Llama config.json."""
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    max_position_embeddings: int
-    rope_theta: float
-    rms_norm_eps: float
-    tie_word_embeddings: bool
-
-    @property
-    def head_size(self) -> int:
-        return self.hidden_size // self.num_attention_heads
-
-    def problem(self) -> str | None:
-        """What makes this shape impossible, in words, or None."""
-        if self.hidden_size % self.num_attention_heads:
-            return f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
-        if self.num_attention_heads % self.num_key_value_heads:
-            return (
-                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
-                f"num_key_value_heads {self.num_key_value_heads}"
-            )
-        if self.head_size % 2:
-            return f"hidden_size / num_attention_heads is {self.head_size}; rotary positions need an even number"
-        return None
+from picollm.shape import ModelConfig
 
 
 class RMSNorm(nn.Module):

@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
 from picollm.errors import ParamsError, shown
+from picollm.shape import ModelConfig
 
 PARAMS_FILE = "params.yaml"
 AUTO = "auto"
@@ -149,28 +150,13 @@ class Model(Section):
     tie_word_embeddings: bool
 
     @model_validator(mode="after")
-    def _heads(self):
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
-            )
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f"num_attention_heads {self.num_attention_heads} is not a multiple of num_key_value_heads "
-                f"{self.num_key_value_heads}"
-            )
-        head_size = self.hidden_size // self.num_attention_heads
-        if head_size % 2:
-            raise ValueError(f"hidden_size / num_attention_heads is {head_size}; expected an even number")
+    def _possible(self):
+        if problem := self.shape(vocabulary=1).problem():
+            raise ValueError(problem)
         return self
 
-    def parameters(self, vocabulary: int) -> int:
-        """How many parameters a model of this shape has."""
-        embedding = self.hidden_size * vocabulary * (1 if self.tie_word_embeddings else 2)
-        key_and_value = 2 * self.hidden_size * self.hidden_size // self.num_attention_heads * self.num_key_value_heads
-        attention = 2 * self.hidden_size**2 + key_and_value
-        mlp = 3 * self.hidden_size * self.intermediate_size
-        return embedding + self.num_hidden_layers * (attention + mlp + 2 * self.hidden_size) + self.hidden_size
+    def shape(self, vocabulary: int) -> ModelConfig:
+        return ModelConfig(vocab_size=vocabulary, **self.model_dump())
 
 
 class Training(Section):
@@ -286,7 +272,7 @@ def read(folder: str | Path = ".") -> dict[str, Any]:
 
 def _refuse_size(values: dict[str, Any], where: str) -> None:
     vocabulary = GPT2_VOCABULARY if values["tokenizer"] == "gpt2" else values["vocabulary"]
-    parameters = values["model"].parameters(vocabulary)
+    parameters = values["model"].shape(vocabulary).parameters()
     if parameters > MAX_PARAMETERS:
         raise ParamsError(
             f"{where}: model: hidden_size, intermediate_size, num_hidden_layers and vocabulary make {parameters:,} "

@@ -7,7 +7,7 @@ from picollm.checkpoint import base_checkpoint, check_vocabulary, load_model
 from picollm.data.rows import DocumentRows
 from picollm.data.tokens import Tokens
 from picollm.initialise import initialise
-from picollm.model import ModelConfig, Transformer
+from picollm.model import Transformer
 from picollm.objectives import language_modelling
 from picollm.run import History, Run, write_results
 from picollm.sampling import preview
@@ -22,7 +22,7 @@ def main():
     tokenizer = load_tokenizer("data/tokenizer")
     base = base_checkpoint("data/base")
     if base is None:
-        model = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, **p.model.model_dump()))
+        model = Transformer(p.model.shape(tokenizer.vocab_size))
         initialise(model, torch.Generator().manual_seed(p.seed))
     else:
         model = load_model(base)

@@ -4,7 +4,8 @@ import torch
 
 from picollm.initialise import initialise
 from picollm.layout import Layout
-from picollm.model import ModelConfig, Transformer
+from picollm.model import Transformer
+from picollm.shape import ModelConfig
 
 
 @pytest.fixture(params=[1, 2, 4], ids="{} key-value heads".format)

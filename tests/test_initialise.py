@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from picollm.initialise import initialise
-from picollm.model import ModelConfig, Transformer
+from picollm.model import Transformer
+from picollm.shape import ModelConfig
 
 
 def make(heads=4, kv_heads=4, layers=3, seed=3) -> Transformer:

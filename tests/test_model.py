@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from picollm.initialise import initialise
-from picollm.model import ModelConfig, Transformer, rotate
+from picollm.model import Transformer, rotate
+from picollm.shape import ModelConfig
 
 SHAPE = {
     "vocab_size": 61,
@@ -66,10 +67,3 @@ def test_a_later_token_never_changes_an_earlier_logit():
         before, after = model(ids), model(changed)
     assert torch.equal(before[:, :7], after[:, :7])
     assert not torch.allclose(before[:, 7], after[:, 7])
-
-
-def test_an_impossible_shape_is_put_into_words():
-    assert ModelConfig(**SHAPE).problem() is None
-    assert "multiple of num_attention_heads" in ModelConfig(**{**SHAPE, "hidden_size": 25}).problem()
-    assert "num_key_value_heads 3" in ModelConfig(**{**SHAPE, "num_key_value_heads": 3}).problem()
-    assert "even" in ModelConfig(**{**SHAPE, "hidden_size": 12}).problem()

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from picollm.data.rows import PairRows, ResponseRows
-from picollm.model import ModelConfig, Transformer
+from picollm.model import Transformer
 from picollm.params import Training
+from picollm.shape import ModelConfig
 
 VOCABULARY = 23
 
