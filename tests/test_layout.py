@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from picollm.layout import Layout, _Gather, _Spread
+from picollm.layout import Layout
 
 ROWS = [np.array([0, 1, 2]), np.array([0, 1, 3, 4]), np.array([5])]  # rows 0 and 1 share tokens 0 and 1
 
@@ -14,26 +14,26 @@ def test_positions_are_places_in_the_rows():
     assert (layout.again.tolist(), layout.repeated.tolist()) == ([4, 5], [0, 1])
 
 
-def test_gradients_are_those_of_plain_indexing():
-    layout = Layout.of(ROWS)
-    assert torch.autograd.gradcheck(
-        lambda x: _Spread.apply(x, layout).flatten(0, 1)[torch.cat((layout.first, layout.again))],
-        torch.randn(6, 1, 2, dtype=torch.float64, requires_grad=True),
-    )
-    assert torch.autograd.gradcheck(
-        lambda y: _Gather.apply(y, layout), torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
-    )
-
-
-def test_attention_sees_the_earlier_tokens_of_its_own_row_alone():
-    generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(6, 2, 4, generator=generator) for _ in range(3))
-    found = Layout.of(ROWS).attend(q, k, v).view(6, 2, 4)
+def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Attention of each token to the earlier tokens of its own row, one head at a time: [N, H, D] each -> [N, H, D]."""
     seen = {0: [0], 1: [0, 1], 2: [0, 1, 2], 3: [0, 1, 3], 4: [0, 1, 3, 4], 5: [5]}
+    found = []
     for token, earlier in seen.items():
-        for head in range(2):
-            weights = (k[earlier, head] @ q[token, head] / 2).softmax(dim=0)  # 2 = sqrt(4)
-            assert torch.allclose(found[token, head], weights @ v[earlier, head], atol=1e-6)
+        for head in range(q.shape[1]):
+            weights = (k[earlier, head] @ q[token, head] / q.shape[2] ** 0.5).softmax(dim=0)
+            found.append(weights @ v[earlier, head])
+    return torch.stack(found).view_as(q)
+
+
+def test_attention_and_its_gradients_are_those_of_the_earlier_tokens_of_the_own_row_alone():
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, upstream = (torch.randn(6, 2, 4, generator=generator) for _ in range(4))
+    inputs = [x.requires_grad_() for x in (q, k, v)]
+    expected = written_out(q, k, v)
+    found = Layout.of(ROWS).attend(q, k, v).view(6, 2, 4)
+    assert torch.allclose(found, expected, atol=1e-6)
+    for left, right in zip(*(torch.autograd.grad(y, inputs, upstream) for y in (found, expected)), strict=True):
+        assert torch.allclose(left, right, atol=1e-6)
 
 
 def test_a_rectangle_shares_nothing():
