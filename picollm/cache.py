@@ -6,22 +6,15 @@ import torch
 from torch import Tensor
 
 from picollm.layout import Attend, Layout
+from picollm.shape import ModelConfig
 
 
 class KeyValueCache:
     """[layers, 2, rows, H_kv, capacity, D], keys before values; the first `rows` rows are those still going on."""
 
-    def __init__(
-        self,
-        layers: int,
-        rows: int,
-        heads: int,
-        capacity: int,
-        head_size: int,
-        dtype: torch.dtype,
-        device: torch.device,
-    ):
-        self.data = torch.zeros(layers, 2, rows, heads, capacity, head_size, dtype=dtype, device=device)
+    def __init__(self, shape: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device):
+        sizes = (shape.num_hidden_layers, 2, rows, shape.num_key_value_heads, capacity, shape.head_size)
+        self.data = torch.zeros(sizes, dtype=dtype, device=device)
         self.rows = rows
 
     def read(self, layout: Layout) -> list[Attend]:

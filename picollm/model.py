@@ -113,9 +113,8 @@ class Transformer(nn.Module):
 
     def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
         """An empty cache for so many rows of at most `capacity` tokens."""
-        config, weight = self.config, self.model.embed_tokens.weight
-        sizes = (config.num_hidden_layers, rows, config.num_key_value_heads, capacity, config.head_size)
-        return KeyValueCache(*sizes, weight.dtype, weight.device)
+        weight = self.model.embed_tokens.weight
+        return KeyValueCache(self.config, rows, capacity, weight.dtype, weight.device)
 
     def _decode(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend]) -> Tensor:
         x = self.model.embed_tokens(ids)
