@@ -11,7 +11,7 @@ from picollm.layout import Layout
 from picollm.model import Transformer
 
 CANDIDATES = (
-    64  # the most likely tokens, which are nearly always enough; a whole vocabulary takes longer to sort than a step
+    64  # most likely tokens that nearly always reach top_p: to sort a whole vocabulary may take longer than the model
 )
 
 
@@ -105,9 +105,8 @@ def pick(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> 
     cumulative = probabilities.cumsum(dim=-1)
     mass = cumulative[:, -1:].contiguous()
     place = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
-    return torch.minimum(place, torch.searchsorted(cumulative, mass))[
-        :, 0
-    ]  # where a product rounds up to the whole mass
+    last = torch.searchsorted(cumulative, mass)  # for a product that rounds up to the whole mass
+    return torch.minimum(place, last)[:, 0]
 
 
 def _least_kept(probabilities: Tensor, top_p: float) -> Tensor:

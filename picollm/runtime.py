@@ -15,9 +15,10 @@ from picollm.errors import ParamsError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 2**31 - 1
 
-# Compiling takes a minute or less. From so many floating-point operations on (about ten minutes of two CPU cores, of one large
-# GPU one minute) it is sure to be earned back. Not the time decides but the work, for the result must not hang on the time.
-COMPILE_FLOPS = {"cpu": 1e14, "cuda": 1e16}
+# Compiling takes from a quarter of a minute to a minute. So many floating-point operations (of a CPU, on each of its threads) take
+# about ten minutes on a CPU, one minute on a large GPU, and earn it back. It is the work that decides and not the time, on which
+# a result must not hang.
+COMPILE_FLOPS = {"cpu": 5e13, "cuda": 1e16}
 
 
 def set_up(deterministic: bool = False, precision: str = "float32") -> torch.device:
@@ -73,4 +74,5 @@ def compiles(wanted: str, device: torch.device, flops: float) -> bool:
         raise ParamsError(
             f"compile: on: the C++ compiler {compiler} is not there; install it, name another in CXX, or say off"
         )
-    return wanted == "on" or (wanted == "auto" and there and flops >= COMPILE_FLOPS[device.type])
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    return wanted == "on" or (wanted == "auto" and there and flops >= COMPILE_FLOPS[device.type] * threads)

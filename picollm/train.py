@@ -61,7 +61,8 @@ def compile_blocks(run: Run) -> None:
     """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough: one after the other, for all
     are alike and so one compilation serves them all."""
     if compiles(run.compile, run.device, run.flops):
-        print(f"{run.name}: compiling the model", flush=True)
+        if distributed.is_main():
+            print(f"{run.name}: compiling the model", flush=True)
         for block in run.model.model.layers:
             block.compile(dynamic=True)
 

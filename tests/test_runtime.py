@@ -66,8 +66,8 @@ def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(pr
     [
         ("on", "cpu", 0.0, True),
         ("off", "cpu", 1e30, False),
-        ("auto", "cpu", 0.99e14, False),
-        ("auto", "cpu", 1e14, True),
+        ("auto", "cpu", 0.99 * 5e13 * torch.get_num_threads(), False),
+        ("auto", "cpu", 5e13 * torch.get_num_threads(), True),
         ("auto", "cuda", 0.99e16, False),
         ("auto", "cuda", 1e16, True),
     ],
