@@ -21,9 +21,7 @@ class KeyValueCache:
         """Attention over whole prompts, one a row, for each layer; it leaves their keys and values here."""
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            width = layout.tokens.shape[1]
-            for kept, new in zip(self.data[layer, :, : self.rows, :, :width], (k, v), strict=True):
-                kept.copy_(layout.spread(new))
+            self._write(layer, layout.rows, layout.positions, k, v)
             return layout.attend(q, k, v)
 
         return [partial(attend, layer) for layer in range(len(self.data))]
@@ -37,7 +35,7 @@ class KeyValueCache:
         mask = mask[:, None, None]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self.data[layer, :, rows, :, positions] = torch.stack((k, v), dim=1)  # [rows, 2, H_kv, D]
+            self._write(layer, rows, positions, k, v)
             keys, values = self.data[layer, :, : self.rows, :, :length]
             # By hand: with one query, the heads that share a key are the rows of one product, and no kernel is faster on CPU.
             scores = q.unflatten(1, (k.shape[1], -1)) @ keys.transpose(2, 3)
@@ -45,6 +43,10 @@ class KeyValueCache:
             return (weights @ values).flatten(1)
 
         return [partial(attend, layer) for layer in range(len(self.data))]
+
+    def _write(self, layer: int, rows: Tensor, positions: Tensor, k: Tensor, v: Tensor) -> None:
+        """Put keys and values [N, H_kv, D] of N tokens at their rows and positions [N]."""
+        self.data[layer, :, rows, :, positions] = torch.stack((k, v), dim=1)
 
     def keep(self, going: Tensor) -> Tensor:
         """Let the rows that are not `going` [rows] leave: the last ones take their places, and nothing else is copied.

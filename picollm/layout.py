@@ -1,11 +1,13 @@
-"""Tokens laid end to end without padding, and the rows [B, T] that attention sees of them.
+"""Tokens laid end to end without padding, and the rectangles [B, T] of rows that attention sees of them.
 
 Everything but attention works on single tokens, so it is computed once per token: not for padding, and not twice for a prompt that
-two rows share. Only attention needs rows; `attend` spreads its inputs over them and gathers its outputs again.
+two rows share. Only attention needs rows; `attend` spreads its inputs over them and gathers its outputs again. Rows of similar
+length share a rectangle, so that little of it is padding.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,40 +17,53 @@ from torch import Tensor
 # Attention of N new tokens: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D].
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+SHORTEST = 15 / 16  # what share of a rectangle's length a row in it must have; less would mean more padding
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each of N tokens stands in B rows of at most T; a token may stand in several rows, at the same position."""
+    """Where each of N tokens stands in the P places of all rectangles; a token may stand in several rows, at the same position."""
 
     positions: Tensor  # [N] int64, place of the token in its rows
-    tokens: Tensor  # [B, T] int64, the token at each place; 0 where the row has ended
-    first: Tensor  # [N] int64, the place (in B * T) where each token stands first
-    is_first: Tensor  # [B, T, 1] float32, 1 at those places and 0 elsewhere
-    again: Tensor  # [S] int64, the other places (in B * T)
+    rows: Tensor  # [N] int64, the first row that each token stands in
+    tokens: Tensor  # [P] int64, the token at each place; 0 where the row has ended
+    first: Tensor  # [N] int64, the place where each token stands first
+    is_first: Tensor  # [P, 1] float32, 1 at those places and 0 elsewhere
+    again: Tensor  # [S] int64, the other places
     repeated: Tensor  # [S] int64, the token at each of those
+    shapes: tuple[tuple[int, int], ...]  # B and T of each rectangle
 
     @staticmethod
     def of(rows: Sequence[np.ndarray]) -> "Layout":
         """From the tokens of each row, in their order: numbers from 0 to N - 1, each in at least one row."""
         lengths = np.array([len(row) for row in rows])
-        places = np.arange(lengths.max())
-        filled = places < lengths[:, None]
-        flat = np.concatenate(rows)
-        tokens = np.zeros(filled.shape, dtype=np.int64)
-        tokens[filled] = flat
-        where = np.flatnonzero(filled)
+        order = np.argsort(-lengths, kind="stable")
+        groups = _groups(lengths[order])
+        shapes = [(end - start, int(lengths[order[start]])) for start, end in groups]
+        filled = [
+            np.arange(length) < lengths[order[start:end], None]
+            for (start, end), (_, length) in zip(groups, shapes, strict=True)
+        ]
+        columns = np.concatenate([np.nonzero(inside)[1] for inside in filled])
+        where = np.flatnonzero(np.concatenate([inside.ravel() for inside in filled]))
+        flat = np.concatenate([rows[row] for row in order]).astype(np.int64)
         _, at = np.unique(flat, return_index=True)
         others = np.delete(np.arange(len(flat)), at)
-        is_first = np.zeros(filled.size, dtype=np.float32)
+        places = sum(count * length for count, length in shapes)
+        tokens = np.zeros(places, dtype=np.int64)
+        tokens[where] = flat
+        is_first = np.zeros((places, 1), dtype=np.float32)
         is_first[where[at]] = 1
-        return Layout(
-            torch.from_numpy(where[at] % len(places)),
-            torch.from_numpy(tokens),
-            torch.from_numpy(where[at]),
-            torch.from_numpy(is_first.reshape(*filled.shape, 1)),
-            torch.from_numpy(where[others]),
-            torch.from_numpy(flat[others].astype(np.int64)),
+        arrays = (
+            columns[at],
+            np.repeat(order, lengths[order])[at],
+            tokens,
+            where[at],
+            is_first,
+            where[others],
+            flat[others],
         )
+        return Layout(*map(torch.from_numpy, arrays), tuple(shapes))
 
     @staticmethod
     def rectangle(batch: int, length: int) -> "Layout":
@@ -56,18 +71,29 @@ class Layout:
         return Layout.of(list(np.arange(batch * length).reshape(batch, length)))
 
     def to(self, device: torch.device) -> "Layout":
-        return Layout(*(moved(getattr(self, field.name), device) for field in fields(self)))
+        tensors = (getattr(self, field.name) for field in fields(self) if field.name != "shapes")
+        return Layout(*(moved(tensor, device) for tensor in tensors), self.shapes)
 
-    def spread(self, x: Tensor) -> Tensor:
-        """x [N, H, D] over the rows: [B, H, T, D]."""
-        return _Spread.apply(x, self).transpose(1, 2)
-
+    @torch.compiler.disable  # the rectangles are others in each batch
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention within each row: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D]."""
         grouped = q.shape[1] != k.shape[1]
-        q, k, v = (self.spread(x) for x in (q, k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
-        return _Gather.apply(y.transpose(1, 2).flatten(2), self)
+        sizes = [count * length for count, length in self.shapes]
+        attended = []
+        for shape, *parts in zip(self.shapes, *(_Spread.apply(x, self).split(sizes) for x in (q, k, v)), strict=True):
+            rows = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
+            y = F.scaled_dot_product_attention(*rows, is_causal=True, enable_gqa=grouped)
+            attended.append(y.transpose(1, 2).flatten(2).flatten(0, 1))
+        return _Gather.apply(torch.cat(attended), self)
+
+
+def _groups(lengths: np.ndarray) -> list[tuple[int, int]]:
+    """Start and end of each run of similar lengths, which descend."""
+    starts = [0]
+    for place, length in enumerate(lengths):
+        if length < SHORTEST * lengths[starts[-1]]:
+            starts.append(place)
+    return list(pairwise([*starts, len(lengths)]))
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
@@ -76,32 +102,29 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 class _Spread(torch.autograd.Function):
-    """x [N, H, D] -> [B, T, H, D]. By hand, for the gradient of indexing is a slow scattered sum where this is a gather."""
+    """x [N, H, D] -> [P, H, D]. By hand, for the gradient of indexing is a slow scattered sum where this is a gather."""
 
     @staticmethod
     def forward(ctx, x: Tensor, layout: Layout) -> Tensor:
         ctx.layout = layout
-        return x.index_select(0, layout.tokens.flatten()).unflatten(0, layout.tokens.shape)
+        return x.index_select(0, layout.tokens)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        flat = gradient.flatten(0, 1)
-        total = flat.index_select(0, ctx.layout.first)
+        total = gradient.index_select(0, ctx.layout.first)
         if len(ctx.layout.again):
-            total.index_add_(0, ctx.layout.repeated, flat.index_select(0, ctx.layout.again))
+            total.index_add_(0, ctx.layout.repeated, gradient.index_select(0, ctx.layout.again))
         return total, None
 
 
 class _Gather(torch.autograd.Function):
-    """y [B, T, E] -> [N, E], each token's output where it stands first."""
+    """y [P, E] -> [N, E], each token's output where it stands first."""
 
     @staticmethod
     def forward(ctx, y: Tensor, layout: Layout) -> Tensor:
         ctx.layout = layout
-        return y.flatten(0, 1).index_select(0, layout.first)
+        return y.index_select(0, layout.first)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        layout = ctx.layout
-        rows = gradient.index_select(0, layout.tokens.flatten()).unflatten(0, layout.tokens.shape)
-        return rows * layout.is_first, None
+        return gradient.index_select(0, ctx.layout.tokens) * ctx.layout.is_first, None

@@ -9,9 +9,19 @@ ROWS = [np.array([0, 1, 2]), np.array([0, 1, 3, 4]), np.array([5])]  # rows 0 an
 def test_positions_are_places_in_the_rows():
     layout = Layout.of(ROWS)
     assert layout.positions.tolist() == [0, 1, 2, 2, 3, 0]
-    assert layout.tokens.tolist() == [[0, 1, 2, 0], [0, 1, 3, 4], [5, 0, 0, 0]]
-    assert layout.first.tolist() == [0, 1, 2, 6, 7, 8]
+    assert layout.rows.tolist() == [1, 1, 0, 1, 1, 2]
+    assert layout.shapes == ((1, 4), (1, 3), (1, 1))  # 3 of 4 is less than 15 / 16
+    assert layout.tokens.tolist() == [0, 1, 3, 4, 0, 1, 2, 5]
+    assert layout.first.tolist() == [0, 1, 6, 2, 3, 7]
     assert (layout.again.tolist(), layout.repeated.tolist()) == ([4, 5], [0, 1])
+
+
+def test_rows_of_similar_length_share_a_rectangle():
+    lengths = [30, 32, 15, 29, 16, 31]
+    ends = np.cumsum(lengths)
+    layout = Layout.of([np.arange(end - length, end) for end, length in zip(ends, lengths, strict=True)])
+    assert layout.shapes == ((3, 32), (1, 29), (2, 16))  # 30 of 32 and 15 of 16 are just enough
+    assert sum(count * length for count, length in layout.shapes) == len(layout.tokens) == len(layout.is_first)
 
 
 def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -38,6 +48,7 @@ def test_attention_and_its_gradients_are_those_of_the_earlier_tokens_of_the_own_
 
 def test_a_rectangle_shares_nothing():
     layout = Layout.rectangle(2, 3)
-    assert layout.tokens.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert layout.tokens.tolist() == [0, 1, 2, 3, 4, 5]
+    assert layout.shapes == ((2, 3),)
     assert layout.positions.tolist() == [0, 1, 2, 0, 1, 2]
     assert layout.again.numel() == 0

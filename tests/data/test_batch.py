@@ -24,7 +24,8 @@ def test_a_pairs_prompt_is_there_once_and_predicts_the_first_token_of_both_respo
     batch = pack_pairs([np.array([1, 2])], [np.array([3, 4])], [np.array([6])], np.array([-1.5, -2.5]))
     assert batch.input_ids.tolist() == [1, 2, 3, 4, 6]
     assert batch.layout.positions.tolist() == [0, 1, 2, 3, 2]
-    assert batch.layout.tokens.tolist() == [[0, 1, 2, 3], [0, 1, 4, 0]]
+    assert batch.layout.tokens.tolist() == [0, 1, 2, 3, 0, 1, 4]
+    assert batch.layout.shapes == ((1, 4), (1, 3))
     assert batch.predictors.tolist() == [1, 2, 1]
     assert batch.targets.tolist() == [3, 4, 6]
     assert batch.owners.tolist() == [0, 0, 1]
