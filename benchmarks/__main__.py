@@ -1,7 +1,7 @@
 """picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]
 
-Peers run at their fastest setting, with the memory allocator as it comes and, on lines of their own ("memory kept"), with
-picollm's allocator settings (picollm.runtime); with --defaults a further line has TRL as documented.
+Peers run in float32 on a CPU, without checkpointing, with the memory allocator as it comes and, on lines of their own ("memory
+kept"), with picollm's allocator settings (picollm.runtime); with --defaults a further line has TRL as documented.
 """
 
 import argparse

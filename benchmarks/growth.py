@@ -64,12 +64,12 @@ def data_curves(counts: list[int]) -> dict[str, Points]:
 
 
 def prepare(folder: Path, documents: int) -> None:
-    """The parameters of preset smoke, but for the number of documents and the cpu preset's vocabulary."""
+    """The parameters of preset smoke, but for the number of documents and a vocabulary of 2048."""
     yaml = YAML()
     method = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     method["preset"] = "smoke"
     sizes = yaml.load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
-    sizes["corpus"]["documents"], sizes["vocabulary"] = documents, 1024
+    sizes["corpus"]["documents"], sizes["vocabulary"] = documents, 2048
     (folder / "presets").mkdir()
     (folder / "data/raw").mkdir(parents=True)
     for path, content in (("params.yaml", method), ("presets/smoke.yaml", sizes)):

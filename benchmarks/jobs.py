@@ -60,7 +60,7 @@ class Job:
     spread: float = 0.0
     micro_batch: int = 0  # rows of one forward pass; 0: all of them
     ending: float | None = None
-    with_trainer: bool = True  # whether transformers' Trainer takes part; all sides are in memory together
+    all_peers: bool = True  # or transformers eager alone: all sides are in memory together
 
     @property
     def micro_batch_size(self) -> int:
@@ -100,7 +100,7 @@ def all_jobs(device: str) -> dict[str, Job]:
     gpt2 = replace(shape, vocab_size=GPT2_VOCABULARY)
     jobs = [
         Job("pretrain", "pretrain", shape, tokens[0], 1, tokens[1] - 1),
-        Job("pretrain-gpt2", "pretrain", gpt2, gpt2_tokens[0], 1, gpt2_tokens[1] - 1, with_trainer=False),
+        Job("pretrain-gpt2", "pretrain", gpt2, gpt2_tokens[0], 1, gpt2_tokens[1] - 1, all_peers=False),
         Job("sft", "sft", shape, rows, 120, 110, 0.4),
         Job("dpo", "dpo", shape, rows // 2, 120, 110, 0.4),
         Job("story", "sample", shape, 1, 120, 128),

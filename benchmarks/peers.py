@@ -46,12 +46,10 @@ def versions() -> dict[str, str]:
 
 
 def sides(job: Job, defaults: bool) -> dict[str, Side]:
-    """The peers of a job by name, each at its fastest setting and with the allocator as it comes; trainers also with
-    picollm's allocator settings; with `defaults` also as their documentation has them."""
-    builds = {name: build for name, build in _SIDES[job.kind].items() if job.with_trainer or "Trainer" not in name}
+    """The peers of a job by name, each with the allocator as it comes and with picollm's allocator settings; with `defaults` also as their documentation has them."""
+    builds = {name: build for name, build in _SIDES[job.kind].items() if job.all_peers or name.endswith("eager")}
     found = {name: Side(build) for name, build in builds.items()}
-    if job.kind in ("pretrain", "sft", "dpo"):
-        found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in builds.items()}
+    found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in builds.items()}
     if defaults and job.kind in _DEFAULT_SIDES:
         found |= {"as documented": Side(_DEFAULT_SIDES[job.kind], once=True)}
     return found
@@ -80,9 +78,11 @@ def _repeated(step: Callable[[], float]) -> Work:
     return Work(lambda: [step() for _ in range(CHECK_STEPS)], step)
 
 
-def transformers_eager(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
+def transformers_eager(job: Job, folder: Path, precision: str, device: torch.device, compiled: bool = False) -> Work:
     """The loop that one writes by hand: forward with labels, backward, clip, fused AdamW. No mask, for no row is padded."""
     model = _load(folder, "model", device).train()
+    if compiled:
+        model.compile()
     optimizer = make_optimizer(model.parameters(), SETTINGS)
     ids = _padded([example.sequences()[0] for example in examples(job)])[0].to(device)
 
@@ -248,8 +248,8 @@ def transformers_score(job: Job, folder: Path, precision: str, device: torch.dev
     @torch.inference_mode()
     def run() -> list[float]:
         found = []
-        for start in range(0, len(rows), job.micro_batch_size):
-            starts, some = zip(*rows[start : start + job.micro_batch_size], strict=True)
+        for start in range(0, len(rows), 2 * job.micro_batch_size):  # as many rows as picollm's pairs have
+            starts, some = zip(*rows[start : start + 2 * job.micro_batch_size], strict=True)
             ids, mask = (tensor.to(device) for tensor in _padded(some))
             with autocast(device, precision):
                 logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
@@ -263,7 +263,11 @@ def transformers_score(job: Job, folder: Path, precision: str, device: torch.dev
 
 
 _SIDES = {
-    "pretrain": {"transformers eager": transformers_eager, "transformers Trainer": transformers_trainer},
+    "pretrain": {
+        "transformers eager": transformers_eager,
+        "transformers compiled": partial(transformers_eager, compiled=True),
+        "transformers Trainer": transformers_trainer,
+    },
     "sft": {"trl padded": trl_sft, "trl packed": partial(trl_sft, packing=True)},
     "dpo": {"trl": trl_dpo, "trl precomputed": partial(trl_dpo, precompute=True)},
     "sample": {"transformers generate": transformers_generate},

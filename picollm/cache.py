@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,19 +18,18 @@ class KeyValueCache:
         self.data = torch.zeros(sizes, dtype=dtype, device=device)
         self.rows = rows
 
-    def read(self, layout: Layout) -> list[Attend]:
-        """Attention over whole prompts, one a row, for each layer; it leaves their keys and values here."""
+    def read(self, layout: Layout, attend: Attend) -> list[Attend]:
+        """`attend` of whole prompts, one a row of `layout`, for each layer; it leaves their keys and values here."""
 
-        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        def read(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             self._write(layer, layout.rows, layout.positions, k, v)
-            return layout.attend(q, k, v)
+            return attend(q, k, v)
 
-        return [partial(attend, layer) for layer in range(len(self.data))]
+        return [partial(read, layer) for layer in range(len(self.data))]
 
-    def extend(self, positions: Tensor) -> list[Attend]:
-        """Attention of one more token a row, at `positions` [rows], to itself and all before it."""
+    def extend(self, positions: Tensor, length: int) -> list[Attend]:
+        """Attention of one more token a row, at `positions` [rows] below `length`, to itself and all before it, for each layer."""
         rows = torch.arange(self.rows, device=positions.device)
-        length = int(positions.max()) + 1
         hidden = torch.arange(length, device=positions.device) > positions[:, None]
         mask = torch.zeros(hidden.shape, dtype=self.data.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
         mask = mask[:, None, None]
@@ -48,15 +48,14 @@ class KeyValueCache:
         """Put keys and values [N, H_kv, D] of N tokens at their rows and positions [N]."""
         self.data[layer, :, rows, :, positions] = torch.stack((k, v), dim=1)
 
-    def keep(self, going: Tensor) -> Tensor:
+    def keep(self, going: np.ndarray) -> np.ndarray:
         """Let the rows that are not `going` [rows] leave: the last ones take their places, and nothing else is copied.
 
         Returns which row now stands at each place: [rows that go on].
         """
         self.rows = int(going.sum())
-        order = torch.arange(self.rows, device=going.device)
-        free = (~going[: self.rows]).nonzero()[:, 0]
-        last = self.rows + going[self.rows :].nonzero()[:, 0]
-        self.data[:, :, free] = self.data[:, :, last]
-        order[free] = last
+        order = np.arange(self.rows)
+        free = np.flatnonzero(~going[: self.rows])
+        order[free] = self.rows + np.flatnonzero(going[self.rows :])
+        self.data[:, :, free] = self.data[:, :, order[free]]
         return order

@@ -106,7 +106,7 @@ def load_model(folder: str | Path) -> Transformer:
     folder = Path(folder)
     _refuse_links_out(folder)
     config = read_config(folder)
-    if (parameters := config.parameters()) > MAX_PARAMETERS:
+    if (parameters := config.parameter_count()) > MAX_PARAMETERS:
         raise CheckpointError(
             f"{folder / CONFIG}: vocab_size, hidden_size, intermediate_size and num_hidden_layers make {parameters:,} "
             f"parameters; expected at most {MAX_PARAMETERS:,}"

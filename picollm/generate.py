@@ -10,9 +10,8 @@ from torch import Tensor
 from picollm.layout import Layout
 from picollm.model import Transformer
 
-CANDIDATES = (
-    64  # most likely tokens that nearly always reach top_p: to sort a whole vocabulary may take longer than the model
-)
+# The most likely tokens nearly always reach top_p; to sort a whole vocabulary may take longer than the model.
+CANDIDATES = 64
 
 
 @dataclass
@@ -65,28 +64,32 @@ def _complete(
     """Rows that are completed together, each at its own position; `uniforms` [rows, max_new_tokens]."""
     device = next(model.parameters()).device
     lengths = np.array([len(prompt) for prompt in prompts])
-    ends = np.cumsum(lengths)
-    layout = Layout.of([np.arange(end - length, end) for end, length in zip(ends, lengths, strict=True)]).to(device)
+    layout = Layout.end_to_end(lengths).to(device)
     cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
     hidden = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, cache)
-    last = hidden[torch.tensor(ends - 1, device=device)]
-    rows, positions = torch.arange(len(prompts), device=device), torch.tensor(lengths, device=device)
+    last = hidden[torch.from_numpy(np.cumsum(lengths) - 1).to(device)]
+    # Which row stands at each place, and where its next token goes; kept beside the CPU's other books, so that a step waits for
+    # its tokens alone.
+    rows, positions = np.arange(len(prompts)), lengths
     uniforms = uniforms.to(device)
     completions = [Completion([], False) for _ in prompts]
     for step in range(max_new_tokens):
-        chosen = pick(model.lm_head(last).float(), uniforms[rows, step], temperature, top_p)
-        for row, token in zip(rows.tolist(), chosen.tolist(), strict=True):
+        chosen = pick(
+            model.lm_head(last).float(), uniforms[torch.from_numpy(rows).to(device), step], temperature, top_p
+        )
+        tokens = np.array(chosen.tolist())
+        for row, token in zip(rows, tokens.tolist(), strict=True):
             if token == eos_id:
                 completions[row].ended = True
             else:
                 completions[row].ids.append(token)
-        going = chosen != eos_id
+        going = tokens != eos_id
+        if not going.any() or step + 1 == max_new_tokens:
+            break
         if not going.all():
             order = cache.keep(going)
-            rows, chosen, positions = rows[order], chosen[order], positions[order]
-        if len(rows) == 0 or step + 1 == max_new_tokens:
-            break
-        last = model.next_hidden(chosen, positions, cache)
+            rows, positions, chosen = rows[order], positions[order], chosen[torch.from_numpy(order).to(device)]
+        last = model.next_hidden(chosen, torch.from_numpy(positions).to(device), int(positions.max()) + 1, cache)
         positions = positions + 1
     return completions
 
@@ -111,10 +114,16 @@ def pick(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> 
 
 def _least_kept(probabilities: Tensor, top_p: float) -> Tensor:
     """The probability of the least likely token that is kept: [B, V] -> [B, 1]."""
-    for count in (min(CANDIDATES, probabilities.shape[-1]), probabilities.shape[-1]):
-        likely = probabilities.topk(count).values
-        cumulative = likely.cumsum(dim=-1)
-        if (cumulative[:, -1] >= top_p).all():
-            break
+    vocabulary = probabilities.shape[-1]
+    least, reached = _least_of(probabilities.topk(min(CANDIDATES, vocabulary)).values, top_p)
+    wide = (~reached).nonzero()[:, 0]
+    if len(wide):
+        least[wide] = _least_of(probabilities[wide].topk(vocabulary).values, top_p)[0]
+    return least
+
+
+def _least_of(likely: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """Of descending probabilities [B, K]: the last that is kept [B, 1], and whether all K together reach `top_p` [B]."""
+    cumulative = likely.cumsum(dim=-1)
     before = cumulative - likely
-    return likely.gather(1, (before < top_p).sum(dim=-1, keepdim=True) - 1)
+    return likely.gather(1, (before < top_p).sum(dim=-1, keepdim=True) - 1), cumulative[:, -1] >= top_p

@@ -25,7 +25,7 @@ class Layout:
     """Where each of N tokens stands in the P places of all rectangles; a token may stand in several rows, at the same position."""
 
     positions: Tensor  # [N] int64, place of the token in its rows
-    rows: Tensor  # [N] int64, the first row that each token stands in
+    rows: Tensor  # [N] int64, a row that each token stands in: its only one, or the longest
     tokens: Tensor  # [P] int64, the token at each place; 0 where the row has ended
     first: Tensor  # [N] int64, the place where each token stands first
     is_first: Tensor  # [P, 1] float32, 1 at those places and 0 elsewhere
@@ -66,15 +66,14 @@ class Layout:
         return Layout(*map(torch.from_numpy, arrays), tuple(shapes))
 
     @staticmethod
-    def rectangle(batch: int, length: int) -> "Layout":
-        """B rows of exactly T tokens that share none."""
-        return Layout.of(list(np.arange(batch * length).reshape(batch, length)))
+    def end_to_end(lengths: Sequence[int]) -> "Layout":
+        """Rows that share no token, one behind the other."""
+        return Layout.of(np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]))
 
     def to(self, device: torch.device) -> "Layout":
         tensors = (getattr(self, field.name) for field in fields(self) if field.name != "shapes")
         return Layout(*(moved(tensor, device) for tensor in tensors), self.shapes)
 
-    @torch.compiler.disable  # the rectangles are others in each batch
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention within each row: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D]."""
         grouped = q.shape[1] != k.shape[1]
@@ -84,7 +83,7 @@ class Layout:
             rows = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
             y = F.scaled_dot_product_attention(*rows, is_causal=True, enable_gqa=grouped)
             attended.append(y.transpose(1, 2).flatten(2).flatten(0, 1))
-        return _Gather.apply(torch.cat(attended), self)
+        return _Gather.apply(attended[0] if len(attended) == 1 else torch.cat(attended), self)
 
 
 def _groups(lengths: np.ndarray) -> list[tuple[int, int]]:

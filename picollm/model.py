@@ -5,6 +5,7 @@ RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021) in the half-s
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -93,10 +94,11 @@ class Transformer(nn.Module):
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
         half = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
+        self.attend = Layout.attend  # how the tokens of a layout attend; what compiles the blocks puts a wrapper here
         self.register_buffer("inverse_frequencies", config.rope_theta**-half, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        layout = Layout.rectangle(*ids.shape).to(ids.device)
+        layout = Layout.end_to_end([ids.shape[1]] * len(ids)).to(ids.device)
         return self.lm_head(self.hidden(ids.flatten(), layout)).unflatten(0, ids.shape)
 
     def hidden(self, ids: Tensor, layout: Layout, cache: KeyValueCache | None = None) -> Tensor:
@@ -104,12 +106,14 @@ class Transformer(nn.Module):
 
         `cache` keeps what `next_hidden` needs to read on.
         """
-        attends = [layout.attend] * len(self.model.layers) if cache is None else cache.read(layout)
+        attend = partial(self.attend, layout)
+        attends = [attend] * len(self.model.layers) if cache is None else cache.read(layout, attend)
         return self._decode(ids, layout.positions, attends)
 
-    def next_hidden(self, ids: Tensor, positions: Tensor, cache: KeyValueCache) -> Tensor:
-        """The same for one more token of every row of `cache`, at `positions` [rows]: ids [rows] -> [rows, hidden_size]."""
-        return self._decode(ids, positions, cache.extend(positions))
+    def next_hidden(self, ids: Tensor, positions: Tensor, length: int, cache: KeyValueCache) -> Tensor:
+        """The same for one more token of every row of `cache`, at `positions` [rows], the largest of which is `length` - 1:
+        ids [rows] -> [rows, hidden_size]."""
+        return self._decode(ids, positions, cache.extend(positions, length))
 
     def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
         """An empty cache for so many rows of at most `capacity` tokens."""

@@ -272,7 +272,7 @@ def read(folder: str | Path = ".") -> dict[str, Any]:
 
 def _refuse_size(values: dict[str, Any], where: str) -> None:
     vocabulary = GPT2_VOCABULARY if values["tokenizer"] == "gpt2" else values["vocabulary"]
-    parameters = values["model"].shape(vocabulary).parameters()
+    parameters = values["model"].shape(vocabulary).parameter_count()
     if parameters > MAX_PARAMETERS:
         raise ParamsError(
             f"{where}: model: hidden_size, intermediate_size, num_hidden_layers and vocabulary make {parameters:,} "

@@ -40,7 +40,8 @@ class Run:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of the whole run, about: 6 per weight and token (Kaplan et al. 2020, section 2.1)."""
+        """Floating-point operations of the whole run, about: 6 per weight and token (Kaplan et al. 2020, section 2.1); a pair
+        counts its longer sequence."""
         tokens = self.steps * self.settings.batch_size * float(self.train.lengths.mean())
         return 6.0 * tokens * sum(weight.numel() for weight in distributed.weights(self.model).values())
 

@@ -2,9 +2,12 @@
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import shutil
 import sys
+import sysconfig
+from pathlib import Path
 
 import torch
 
@@ -16,8 +19,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 2**31 - 1
 
 # Compiling takes from a quarter of a minute to a minute. So many floating-point operations (of a CPU, on each of its threads) take
-# about ten minutes on a CPU, one minute on a large GPU, and earn it back. It is the work that decides and not the time, on which
-# a result must not hang.
+# about ten minutes on a CPU, one minute on a large GPU, and earn it back. They are counted and not timed, so that a machine does the
+# same every time.
 COMPILE_FLOPS = {"cpu": 5e13, "cuda": 1e16}
 
 
@@ -64,15 +67,26 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 def compiles(wanted: str, device: torch.device, flops: float) -> bool:
-    """Whether a run of so many operations is compiled: `wanted` is on, off, or auto, where it is if that is earned back.
+    """Whether a process that does so many operations compiles its model: `wanted` is on, off, or auto.
 
-    Raises ParamsError for on where there is no C++ compiler; auto then is off.
+    auto is on where that is earned back, unless the process is to be repeatable to the bit or the tools are not there. Raises
+    ParamsError for on without the tools: a C++ compiler, or on CUDA a C compiler and Triton, and Python's headers.
     """
-    compiler = os.environ.get("CXX", "g++")
-    there = shutil.which(compiler) is not None
-    if wanted == "on" and not there:
-        raise ParamsError(
-            f"compile: on: the C++ compiler {compiler} is not there; install it, name another in CXX, or say off"
-        )
+    lacking = _lacking(device)
+    if wanted == "on" and lacking:
+        raise ParamsError(f"compile: on: {lacking}; install it, or say off")
     threads = torch.get_num_threads() if device.type == "cpu" else 1
-    return wanted == "on" or (wanted == "auto" and there and flops >= COMPILE_FLOPS[device.type] * threads)
+    earned = flops >= COMPILE_FLOPS[device.type] * threads and not torch.are_deterministic_algorithms_enabled()
+    return wanted == "on" or (wanted == "auto" and earned and not lacking)
+
+
+def _lacking(device: torch.device) -> str | None:
+    variable, usual = ("CXX", "g++") if device.type == "cpu" else ("CC", "gcc")
+    compiler, header = os.environ.get(variable, usual), Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(compiler) is None:
+        return f"the compiler {compiler} is not there ({variable} may name another)"
+    if not header.exists():
+        return f"{header} is not there (often a package python3-dev)"
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return "Triton is not there"
+    return None

@@ -35,7 +35,7 @@ class ModelConfig:
             return f"hidden_size / num_attention_heads is {self.head_size}; expected an even number"
         return None
 
-    def parameters(self) -> int:
+    def parameter_count(self) -> int:
         """How many parameters a model of this shape has."""
         embedding = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
         attention = 2 * self.hidden_size * (self.hidden_size + self.num_key_value_heads * self.head_size)

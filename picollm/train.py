@@ -58,11 +58,12 @@ def fit(run: Run, history: History, state: State) -> Iterator[int]:
 
 
 def compile_blocks(run: Run) -> None:
-    """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough: one after the other, for all
-    are alike and so one compilation serves them all."""
-    if compiles(run.compile, run.device, run.flops):
+    """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough. All are alike, so that one
+    compilation serves them all; attention's rectangles are others in each batch and stay outside."""
+    if compiles(run.compile, run.device, run.flops / distributed.world_size()):
         if distributed.is_main():
             print(f"{run.name}: compiling the model", flush=True)
+        run.model.attend = torch.compiler.disable(run.model.attend)
         for block in run.model.model.layers:
             block.compile(dynamic=True)
 
@@ -165,7 +166,7 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def check_start(run: Run, expected: float) -> None:
     """Raise TrainingError unless the first training batch's preference loss is `expected`, to 1e-4 of it (or of 1) in float32
-    and to 1e-2 in bfloat16, whose rounding depends on what shares a batch.
+    and to 1e-2 in tf32 and bfloat16, whose rounding depends on what shares a batch.
 
     A policy that starts as its own reference has margin 0 on every pair; anything else means that the reference log-probs
     belong to another model, other pairs or another precision.

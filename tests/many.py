@@ -19,7 +19,7 @@ from tests.tiny import pair_rows, response_rows, tiny_model, training
 
 
 def main():
-    state, out, objective, strategy, every, stop = sys.argv[1:]
+    state, out, objective, strategy, every, stop, compile = sys.argv[1:]
     device = distributed.set_up(False, "float32")
     model = tiny_model()
     distributed.place(model, device, strategy)
@@ -38,7 +38,7 @@ def main():
         seed=4,
         precision="float32",
         strategy=strategy,
-        compile="off",
+        compile=compile,
     )
     history = History()
     for _ in fit(run, history, State(Path(state))):

@@ -14,11 +14,13 @@ from picollm.errors import ParamsError
 ROOT = Path(__file__).parents[1]
 
 
-def start(folder: Path, processes: int, objective="language_modelling", strategy="ddp", every=100, stop="none"):
+def start(
+    folder: Path, processes: int, objective="language_modelling", strategy="ddp", every=100, stop="none", compile="off"
+):
     """Run tests.many in so many processes; the ended process."""
     environment = {**os.environ, "NPROC": str(processes), "DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.many", str(folder / "state"), str(folder / f"out{processes}.json")]
-    command += [objective, strategy, str(every), stop]
+    command += [objective, strategy, str(every), stop, compile]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
@@ -56,6 +58,15 @@ def test_two_processes_have_the_losses_of_one(strategy, objective, single, tmp_p
     ended = start(tmp_path, 2, objective, strategy)
     assert ended.returncode == 0, ended.stderr
     assert_close(result(tmp_path, 2), single[objective])
+
+
+@pytest.mark.slow  # it waits for the C++ compiler
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_compiled_processes_have_the_losses_of_one_that_is_not(strategy, single, tmp_path):
+    ended = start(tmp_path, 2, "language_modelling", strategy, compile="on")
+    assert ended.returncode == 0, ended.stderr
+    assert "compiling the model" in ended.stdout
+    assert_close(result(tmp_path, 2), single["language_modelling"])
 
 
 @pytest.mark.parametrize(("first", "second", "strategy"), [(2, 1, "fsdp"), (1, 2, "ddp")])

@@ -18,8 +18,7 @@ def test_positions_are_places_in_the_rows():
 
 def test_rows_of_similar_length_share_a_rectangle():
     lengths = [30, 32, 15, 29, 16, 31]
-    ends = np.cumsum(lengths)
-    layout = Layout.of([np.arange(end - length, end) for end, length in zip(ends, lengths, strict=True)])
+    layout = Layout.end_to_end(lengths)
     assert layout.shapes == ((3, 32), (1, 29), (2, 16))  # 30 of 32 and 15 of 16 are just enough
     assert sum(count * length for count, length in layout.shapes) == len(layout.tokens) == len(layout.is_first)
 
@@ -46,9 +45,10 @@ def test_attention_and_its_gradients_are_those_of_the_earlier_tokens_of_the_own_
         assert torch.allclose(left, right, atol=1e-6)
 
 
-def test_a_rectangle_shares_nothing():
-    layout = Layout.rectangle(2, 3)
-    assert layout.tokens.tolist() == [0, 1, 2, 3, 4, 5]
-    assert layout.shapes == ((2, 3),)
-    assert layout.positions.tolist() == [0, 1, 2, 0, 1, 2]
+def test_rows_that_lie_end_to_end_share_nothing():
+    layout = Layout.end_to_end([3, 3, 1])
+    assert layout.tokens.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert layout.shapes == ((2, 3), (1, 1))
+    assert layout.positions.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert layout.rows.tolist() == [0, 0, 0, 1, 1, 1, 2]
     assert layout.again.numel() == 0

@@ -1,4 +1,9 @@
+import importlib.machinery
 import os
+import sys
+import sysconfig
+import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,6 +66,16 @@ def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(pr
     assert (a @ a).dtype == a.dtype == torch.float32
 
 
+@pytest.fixture
+def headers(monkeypatch, tmp_path) -> Path:
+    """The tools of compilation, as far as their presence is asked for: nothing is compiled here."""
+    monkeypatch.setenv("CXX", "sh")
+    monkeypatch.setenv("CC", "sh")
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    (tmp_path / "Python.h").touch()
+    return tmp_path / "Python.h"
+
+
 @pytest.mark.parametrize(
     ("wanted", "device", "flops", "expected"),
     [
@@ -72,17 +87,34 @@ def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(pr
         ("auto", "cuda", 1e16, True),
     ],
 )
-def test_auto_compiles_where_the_work_is_enough(monkeypatch, wanted, device, flops, expected):
-    monkeypatch.setenv("CXX", "sh")  # any program that is there: nothing is compiled here
+def test_auto_compiles_where_the_work_is_enough(headers, monkeypatch, wanted, device, flops, expected):
+    spec = importlib.machinery.ModuleSpec("triton", None)
+    monkeypatch.setitem(sys.modules, "triton", types.SimpleNamespace(__spec__=spec))
     assert compiles(wanted, torch.device(device), flops) is expected
 
 
-def test_without_a_compiler_auto_is_off_and_on_is_refused(monkeypatch):
+def test_without_a_compiler_auto_is_off_and_on_is_refused(headers, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert not compiles("auto", CPU, 1e30)
     assert not compiles("off", CPU, 1e30)
     with pytest.raises(ParamsError, match="compiler no-such-compiler is not there"):
         compiles("on", CPU, 0.0)
+
+
+def test_without_pythons_headers_auto_is_off_and_on_is_refused(headers):
+    headers.unlink()
+    assert not compiles("auto", CPU, 1e30)
+    with pytest.raises(ParamsError, match=r"Python\.h is not there"):
+        compiles("on", CPU, 0.0)
+
+
+def test_a_run_that_is_to_be_repeatable_is_compiled_only_when_asked_for(headers):
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert not compiles("auto", CPU, 1e30)
+        assert compiles("on", CPU, 0.0)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_deterministic_makes_an_operation_that_cannot_be_repeated_an_error(monkeypatch):

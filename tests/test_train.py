@@ -82,14 +82,25 @@ def _after_steps(run: Run) -> dict[str, torch.Tensor]:
 @pytest.mark.slow  # it waits for the C++ compiler
 @pytest.mark.filterwarnings("ignore")  # those that torch.compile raises and hides itself
 @pytest.mark.parametrize("objective", ["language_modelling", "sigmoid"])
-def test_a_compiled_run_has_the_losses_of_one_that_is_not(objective):
-    loss = language_modelling if objective == "language_modelling" else preference(objective, 0.2, 0.1, 0.5)
-    rows = response_rows(20) if objective == "language_modelling" else pair_rows(20)
-    plain, compiled = (
-        finish(dataclasses.replace(make_run(None, loss, rows, rows), compile=wanted)) for wanted in ("off", "on")
-    )
-    for left, right in zip(plain.train + plain.validation, compiled.train + compiled.validation, strict=True):
-        assert left["loss"] == pytest.approx(right["loss"], rel=1e-4)
+def test_a_compiled_run_has_the_losses_of_one_that_is_not_and_one_compilation_serves_all_layers(objective):
+    if objective == "language_modelling":
+        loss, rows = language_modelling, response_rows(20)
+    else:
+        loss, rows = preference(objective, 0.2, 0.1, 0.5), pair_rows(20)
+    graphs = []
+    for layers in (2, 4):
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        plain, compiled = (
+            finish(
+                dataclasses.replace(make_run(tiny_model(num_hidden_layers=layers), loss, rows, rows), compile=wanted)
+            )
+            for wanted in ("off", "on")
+        )
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+        for left, right in zip(plain.train + plain.validation, compiled.train + compiled.validation, strict=True):
+            assert left["loss"] == pytest.approx(right["loss"], rel=1e-4)
+    assert graphs[0] == graphs[1] > 0
 
 
 def test_micro_batch_size_changes_neither_losses_nor_gradient_norms():
