@@ -46,7 +46,10 @@ def versions() -> dict[str, str]:
 
 
 def sides(job: Job, defaults: bool) -> dict[str, Side]:
-    """The peers of a job by name, each with the allocator as it comes and with picollm's allocator settings; with `defaults` also as their documentation has them."""
+    """The peers of a job by name, each with the allocator as it comes and with picollm's settings of it.
+
+    With `defaults` also TRL as its documentation has it.
+    """
     builds = {name: build for name, build in _SIDES[job.kind].items() if job.all_peers or name.endswith("eager")}
     found = {name: Side(build) for name, build in builds.items()}
     found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in builds.items()}
