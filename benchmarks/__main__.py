@@ -112,7 +112,7 @@ def check_agreement(job: Job, workers: list[Worker], precision: str) -> None:
     """Raise BenchmarkError unless all sides compute what picollm computes, from the same weights and data."""
     own, *others = ((worker, worker.ask("check")) for worker in workers)
     for worker, numbers in others:
-        tolerance = TOLERANCE["bfloat16" if worker.once else precision]
+        tolerance = TOLERANCE["bfloat16" if worker.as_documented else precision]
         pairs = list(zip(own[1], numbers, strict=False))
         far = [pair for pair in pairs if not abs(pair[0] - pair[1]) <= tolerance * abs(pair[0])]
         if far or len(own[1]) != len(numbers):

@@ -54,7 +54,7 @@ def sides(job: Job, defaults: bool) -> dict[str, Side]:
     found = {name: Side(build) for name, build in builds.items()}
     found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in builds.items()}
     if defaults and job.kind in _DEFAULT_SIDES:
-        found |= {"as documented": Side(_DEFAULT_SIDES[job.kind], once=True)}
+        found |= {"as documented": Side(_DEFAULT_SIDES[job.kind], as_documented=True)}
     return found
 
 

@@ -39,14 +39,14 @@ class Side:
 
     build: Callable[..., Work]
     keep_memory: bool = False
-    once: bool = False  # so slow that it runs in the first turn alone
+    as_documented: bool = False  # in bfloat16, and on a CPU so slow that it runs in the first turn alone
 
 
 class Worker:
     """A process that holds the Work of one side, made there."""
 
     def __init__(self, label: str, device: str, side: Side, *arguments):
-        self.label, self.once = label, side.once
+        self.label, self.as_documented = label, side.as_documented
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, device, side, arguments), daemon=True)
@@ -77,11 +77,11 @@ class Worker:
 
 
 def interleave(workers: Sequence[Worker], repeats: int) -> dict[str, list[float]]:
-    """Seconds of `repeats` runs of each worker, in turn; of those of a side that runs `once`, of one."""
+    """Seconds of `repeats` runs of each worker, in turn; of one run of a side `as_documented`."""
     seconds = {worker.label: [] for worker in workers}
     for turn in range(repeats):
         for worker in workers:
-            if turn == 0 or not worker.once:
+            if turn == 0 or not worker.as_documented:
                 seconds[worker.label].append(worker.ask("run"))
     return seconds
 

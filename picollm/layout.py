@@ -11,13 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from picollm.attention import causal_attention
 
 # Attention of N new tokens: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D].
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-SHORTEST = 15 / 16  # what share of a rectangle's length a row in it must have; less would mean more padding
+SHORTEST = 7 / 8  # what share of a rectangle's length a row in it must have; less would mean more padding
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,11 @@ class Layout:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention within each row: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D]."""
-        grouped = q.shape[1] != k.shape[1]
         sizes = [count * length for count, length in self.shapes]
         attended = []
         for shape, *parts in zip(self.shapes, *(_Spread.apply(x, self).split(sizes) for x in (q, k, v)), strict=True):
             rows = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
-            y = F.scaled_dot_product_attention(*rows, is_causal=True, enable_gqa=grouped)
-            attended.append(y.transpose(1, 2).flatten(2).flatten(0, 1))
+            attended.append(causal_attention(*rows).transpose(1, 2).flatten(2).flatten(0, 1))
         return _Gather.apply(attended[0] if len(attended) == 1 else torch.cat(attended), self)
 
 

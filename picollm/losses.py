@@ -33,11 +33,13 @@ class _ChunkedLikelihood(torch.autograd.Function):
         for start in range(0, len(hidden), rows):
             part, wanted = hidden[start : start + rows], targets[start : start + rows, None]
             logits = F.linear(part, weight).float()
-            normaliser = logits.logsumexp(dim=-1, keepdim=True)
-            logps = logits.gather(1, wanted) - normaliser
+            probabilities = logits.softmax(dim=-1)
+            # The largest logit and its probability tell the normaliser, without another pass of exponentials.
+            highest, most_likely = (x.amax(dim=-1, keepdim=True) for x in (logits, probabilities))
+            logps = logits.gather(1, wanted) - highest + most_likely.log()
             total -= logps.sum()
             if needed:
-                slope = logits.sub_(normaliser).exp_().scatter_(1, wanted, logps.exp() - 1)  # softmax minus one-hot
+                slope = probabilities.scatter_(1, wanted, logps.exp() - 1)  # softmax minus one-hot
                 hidden_gradient[start : start + rows] = slope @ weight
                 weight_gradient += slope.T @ part
         ctx.save_for_backward(hidden_gradient, weight_gradient)

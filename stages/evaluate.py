@@ -33,7 +33,8 @@ def main():
             measured = evaluate.pair_measures(logps, reference_logps[split], records, p.dpo.beta)
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
         for split, rows in samples[name].items():
-            logps, base = scorer.samples(model, rows), scorer.samples(reference, rows)
+            logps = scorer.samples(model, rows)
+            base = logps if name == REFERENCE else scorer.samples(reference, rows)
             measured = evaluate.sample_measures(rows, samples[REFERENCE][split], logps, base, tokenizer)
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
     files.write_json("metrics/eval.json", numbers)

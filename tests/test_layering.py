@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # The lowest layer first. A module may import what stands in a line above its own, and nothing of its own line.
 LAYERS = [
-    {"errors", "shape"},
+    {"errors", "shape", "attention"},
     {
         "files",
         "params",

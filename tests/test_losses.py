@@ -55,3 +55,13 @@ def test_the_chunked_likelihood_has_the_value_and_gradients_of_cross_entropy(cou
     assert torch.allclose(weight.grad, other_weight.grad, atol=1e-4)
     with torch.no_grad():
         assert negative_log_likelihood(hidden, weight, targets).item() == found.item()
+
+
+def test_the_chunked_likelihood_of_a_target_beyond_the_range_of_exp_is_finite():
+    hidden = torch.tensor([[1.0], [1.0]], requires_grad=True)
+    weight = torch.tensor([[0.0], [-300.0], [300.0]], requires_grad=True)
+    found = negative_log_likelihood(hidden, weight, torch.tensor([1, 2]))
+    found.backward()
+    assert found.item() == 600.0
+    assert hidden.grad.tolist() == [[600.0], [0.0]]
+    assert weight.grad.tolist() == [[0.0], [-1.0], [1.0]]

@@ -1,0 +1,57 @@
+"""Causal attention of rows of one length, forward and backward."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Queries that are taken together on a CPU: fewer make small matrix products, more compute what causality hides.
+BLOCK = 96
+# Rows up to this length: longer ones would keep more probabilities than all their other activations.
+LONGEST = 512
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(D)) v over each position and those before it: q [B, H, T, D], k and v [B, H_kv, T, D] -> [B, H, T, D].
+
+    PyTorch's own kernel, or on a CPU, where that one is slow at heads so small, products of blocks.
+    """
+    grouped = q.shape[1] != k.shape[1]
+    if q.device.type != "cpu" or q.dtype != torch.float32 or q.shape[2] > LONGEST:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+    if grouped:
+        k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
+    scaled = (x.flatten(0, 1) for x in (q * q.shape[-1] ** -0.5, k, v))
+    return _InBlocks.apply(*scaled).unflatten(0, q.shape[:2])
+
+
+class _InBlocks(torch.autograd.Function):
+    """Queries in blocks, each against the keys up to its end; the backward pass is that of FlashAttention (Dao et al. 2022,
+    algorithm 4) but for the probabilities, which are kept instead of computed again: q, k, v [R, T, D] -> [R, T, D]."""
+
+    @staticmethod
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        hidden = torch.full((BLOCK, BLOCK), -torch.inf).triu(1)
+        out, kept = torch.empty_like(q), []
+        for start in range(0, q.shape[1], BLOCK):
+            queries = q[:, start : start + BLOCK]
+            count = queries.shape[1]
+            scores = queries @ k[:, : start + count].transpose(1, 2)
+            scores[:, :, start:] += hidden[:count, :count]
+            kept.append(scores.softmax(dim=-1))
+            out[:, start : start + count] = kept[-1] @ v[:, : start + count]
+        ctx.save_for_backward(q, k, v, out, *kept)
+        return out
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v, out, *kept = ctx.saved_tensors
+        of_q, of_k, of_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        mean = (gradient * out).sum(dim=-1, keepdim=True)  # of the probabilities' gradients, under the probabilities
+        for start, probabilities in zip(range(0, q.shape[1], BLOCK), kept, strict=True):
+            end = start + probabilities.shape[1]
+            queries, upstream = q[:, start:end], gradient[:, start:end]
+            slope = (upstream @ v[:, :end].transpose(1, 2)).sub_(mean[:, start:end]).mul_(probabilities)
+            of_q[:, start:end] = slope @ k[:, :end]
+            of_k[:, :end] += slope.transpose(1, 2) @ queries
+            of_v[:, :end] += probabilities.transpose(1, 2) @ upstream
+        return of_q, of_k, of_v

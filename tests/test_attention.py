@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from picollm.attention import BLOCK, LONGEST, causal_attention
+
+
+def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """In double precision, one query at a time: q [B, H, T, D], k and v [B, H_kv, T, D] -> [B, H, T, D]."""
+    q, k, v = (x.double() for x in (q, k, v))
+    group = q.shape[1] // k.shape[1]
+    heads = []
+    for head in range(q.shape[1]):
+        keys, values = k[:, head // group], v[:, head // group]
+        found = []
+        for place in range(q.shape[2]):
+            scores = (keys[:, : place + 1] * q[:, head, place, None]).sum(dim=-1) / q.shape[3] ** 0.5
+            found.append((scores.softmax(dim=-1)[..., None] * values[:, : place + 1]).sum(dim=1))
+        heads.append(torch.stack(found, dim=1))
+    return torch.stack(heads, dim=1)
+
+
+@pytest.mark.parametrize("length", [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
+@pytest.mark.parametrize("heads", [(2, 2), (4, 2)])
+def test_outputs_and_gradients_are_those_of_attention_written_out(length, heads):
+    generator = torch.Generator().manual_seed(length)
+    shapes = [(3, heads[0], length, 8), (3, heads[1], length, 8), (3, heads[1], length, 8)]
+    inputs = [(2 * torch.randn(shape, generator=generator)).requires_grad_() for shape in shapes]
+    upstream = torch.randn(shapes[0], generator=generator)
+    found, expected = causal_attention(*inputs), written_out(*inputs)
+    assert torch.allclose(found.double(), expected, atol=1e-5)
+    gradients = (torch.autograd.grad(y, inputs, upstream.to(y.dtype)) for y in (found, expected))
+    for left, right in zip(*gradients, strict=True):
+        assert torch.allclose(left, right, atol=2e-5)
+
+
+def test_scores_far_beyond_the_range_of_exp_are_no_trouble():
+    q = torch.full((1, 1, 4, 8), 40.0)
+    v = torch.arange(4.0)[None, None, :, None].expand(1, 1, 4, 8).contiguous()
+    assert causal_attention(q, q, v)[0, 0, :, 0].tolist() == [0.0, 0.5, 1.0, 1.5]  # all scores are equal: the mean
+
+
+def kept_bytes(length: int) -> int:
+    """What the forward pass keeps for the backward pass, of one row and one head of size 8."""
+    sizes = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    q, k, v = (torch.randn(1, 1, length, 8, requires_grad=True) for _ in range(3))
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        y = causal_attention(q, k, v)
+    assert y.requires_grad
+    return sum(sizes.values())
+
+
+def test_rows_longer_than_the_limit_keep_no_probabilities():
+    assert kept_bytes(LONGEST) > LONGEST**2 / 2 * 4 > kept_bytes(LONGEST + 1)
