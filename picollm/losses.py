@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 # At most so many logits at a time, but enough rows to keep a matrix product busy.
 CHUNK_LOGITS, CHUNK_ROWS = 2**22, 512
@@ -46,6 +47,7 @@ class _ChunkedLikelihood(torch.autograd.Function):
         return total
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
         return hidden_gradient * gradient, weight_gradient * gradient, None, None

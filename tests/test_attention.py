@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from picollm import attention
 from picollm.attention import BLOCK, LONGEST, causal_attention
 
 
@@ -21,7 +22,10 @@ def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tens
 
 @pytest.mark.parametrize("length", [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
 @pytest.mark.parametrize("heads", [(2, 2), (4, 2)])
-def test_outputs_and_gradients_are_those_of_attention_written_out(length, heads):
+@pytest.mark.parametrize("longest", [LONGEST, 0])
+def test_outputs_and_gradients_are_those_of_attention_written_out(longest, length, heads, monkeypatch):
+    """In blocks, and by PyTorch's kernel, which longer rows and other devices have."""
+    monkeypatch.setattr(attention, "LONGEST", longest)
     generator = torch.Generator().manual_seed(length)
     shapes = [(3, heads[0], length, 8), (3, heads[1], length, 8), (3, heads[1], length, 8)]
     inputs = [(2 * torch.randn(shape, generator=generator)).requires_grad_() for shape in shapes]
@@ -33,10 +37,38 @@ def test_outputs_and_gradients_are_those_of_attention_written_out(length, heads)
         assert torch.allclose(left, right, atol=2e-5)
 
 
+@pytest.mark.parametrize("precision", [None, torch.bfloat16])
+def test_under_autocast_and_of_mixed_types_it_is_near_float32(precision):
+    """As in the model: rotary positions leave q and k in float32, and v is what autocast made of it."""
+    generator = torch.Generator().manual_seed(1)
+    inputs = [torch.randn(2, 2, 9, 8, generator=generator, requires_grad=True) for _ in range(3)]
+    upstream = torch.randn(2, 2, 9, 8, generator=generator)
+    expected = written_out(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = causal_attention(*inputs[:2], inputs[2] if precision is None else inputs[2].to(precision))
+    assert torch.allclose(found.double(), expected, atol=3e-2)
+    gradients = (torch.autograd.grad(y, inputs, upstream.to(y.dtype)) for y in (found, expected))
+    for left, right in zip(*gradients, strict=True):
+        assert torch.allclose(left, right, atol=5e-2)
+
+
 def test_scores_far_beyond_the_range_of_exp_are_no_trouble():
-    q = torch.full((1, 1, 4, 8), 40.0)
-    v = torch.arange(4.0)[None, None, :, None].expand(1, 1, 4, 8).contiguous()
-    assert causal_attention(q, q, v)[0, 0, :, 0].tolist() == [0.0, 0.5, 1.0, 1.5]  # all scores are equal: the mean
+    count = BLOCK + 4
+    q = torch.full((1, 1, count, 8), 40.0, requires_grad=True)
+    v = torch.arange(count).float()[None, None, :, None].repeat(1, 1, 1, 8).requires_grad_()
+    y = causal_attention(q, q, v)
+    # All scores are equal, so that each output is the mean of what is seen.
+    assert torch.allclose(y[0, 0, :, 0], torch.arange(count) / 2)
+    y.sum().backward()
+    seen = 1 / torch.arange(1, count + 1)
+    assert torch.allclose(v.grad[0, 0, :, 0], seen.flip(0).cumsum(0).flip(0))
+    assert q.grad.isfinite().all()
+
+
+def test_what_comes_later_touches_nothing_not_even_where_it_is_infinite():
+    q, k, v = (torch.ones(1, 1, 4, 8) for _ in range(3))
+    k[:, :, 3] = torch.inf
+    assert causal_attention(q, k, v)[0, 0, :3].tolist() == [[1.0] * 8] * 3
 
 
 def kept_bytes(length: int) -> int:

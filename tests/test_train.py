@@ -217,6 +217,14 @@ def test_in_bfloat16_the_check_of_the_first_loss_allows_for_rounding_and_not_for
         check_start(other, expected)
 
 
+def test_in_bfloat16_a_run_has_nearly_the_losses_of_float32():
+    exact, rough = make_run(), dataclasses.replace(make_run(), precision="bfloat16")
+    for row, other in zip(finish(rough).train, finish(exact).train, strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=2e-2)
+        assert row["loss"] != other["loss"]
+        assert row["grad_norm"] == pytest.approx(other["grad_norm"], rel=0.1)
+
+
 def test_epochs_become_steps_that_read_all_rows():
     assert steps_for(1, 100, 32) == 4
     assert steps_for(0.5, 100, 10) == 5
