@@ -64,7 +64,7 @@ def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, d
     """All that is known of one job: its work, and of each side seconds, rate, memory and the ratio to picollm."""
     print(f"{job.name}: preparing", file=sys.stderr, flush=True)
     jobs.prepare(job, folder, torch.device(device))
-    sides = jobs.sides(job.kind) | peers.sides(job, defaults)
+    sides = jobs.sides(job) | peers.sides(job, defaults)
     if precision != "float32":
         _close(_agreeing(sides, job, folder, device, "float32"))  # the stricter check
     workers = _agreeing(sides, job, folder, device, precision)

@@ -60,7 +60,7 @@ class Job:
     spread: float = 0.0
     micro_batch: int = 0  # rows of one forward pass; 0: all of them
     ending: float | None = None
-    all_peers: bool = True  # or transformers eager alone: all sides are in memory together
+    large: bool = False  # all sides are in memory together, so only picollm and transformers eager have room
 
     @property
     def micro_batch_size(self) -> int:
@@ -100,7 +100,7 @@ def all_jobs(device: str) -> dict[str, Job]:
     gpt2 = replace(shape, vocab_size=GPT2_VOCABULARY)
     jobs = [
         Job("pretrain", "pretrain", shape, tokens[0], 1, tokens[1] - 1),
-        Job("pretrain-gpt2", "pretrain", gpt2, gpt2_tokens[0], 1, gpt2_tokens[1] - 1, all_peers=False),
+        Job("pretrain-gpt2", "pretrain", gpt2, gpt2_tokens[0], 1, gpt2_tokens[1] - 1, large=True),
         Job("sft", "sft", shape, rows, 120, 110, 0.4),
         Job("dpo", "dpo", shape, rows // 2, 120, 110, 0.4),
         Job("story", "sample", shape, 1, 120, 128),
@@ -284,9 +284,9 @@ def picollm_score(job: Job, folder: Path, precision: str, device: torch.device) 
     return Work(run, run)
 
 
-def sides(kind: str) -> dict[str, Side]:
+def sides(job: Job) -> dict[str, Side]:
     """picollm's way first, the one that the others are compared with."""
-    if kind in ("sample", "score"):
-        return {OWN: Side(picollm_sample if kind == "sample" else picollm_score, keep_memory=True)}
-    compiled = partial(picollm_training, compile="on")
-    return {OWN: Side(picollm_training, keep_memory=True), f"{OWN} compiled": Side(compiled, keep_memory=True)}
+    builds = {OWN: {"sample": picollm_sample, "score": picollm_score}.get(job.kind, picollm_training)}
+    if job.kind in ("pretrain", "sft", "dpo") and not job.large:
+        builds[f"{OWN} compiled"] = partial(picollm_training, compile="on")
+    return {name: Side(build, keep_memory=True) for name, build in builds.items()}

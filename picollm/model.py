@@ -4,6 +4,7 @@ RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021) in the half-s
 (Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. No loss inside.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -26,6 +27,21 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
+class Linear(nn.Linear):
+    """Without bias: [N, in_features] -> [N, out_features]."""
+
+    def __init__(self, in_features: int, out_features: int):
+        super().__init__(in_features, out_features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 1 and x.device.type == "cpu" and not torch.is_grad_enabled():
+            # All that one row costs is to read the weights. PyTorch has one thread do it, but shares out a batch of products.
+            threads = math.gcd(self.out_features, torch.get_num_threads())
+            parts = self.weight.unflatten(0, (threads, -1)).transpose(1, 2)
+            return torch.bmm(x.expand(threads, 1, -1), parts).view(1, -1)
+        return super().forward(x)
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions, half-split order: x [.., H, D]; cos and sin [.., 1, D], the sine of the first half negative."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
@@ -36,10 +52,10 @@ class Attention(nn.Module):
         super().__init__()
         self.head_size = config.head_size
         kv_size = config.num_key_value_heads * config.head_size
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
-        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.q_proj = Linear(config.hidden_size, config.hidden_size)
+        self.k_proj = Linear(config.hidden_size, kv_size)
+        self.v_proj = Linear(config.hidden_size, kv_size)
+        self.o_proj = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         q, k, v = (
@@ -52,9 +68,9 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
+        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
@@ -90,7 +106,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
         half = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size

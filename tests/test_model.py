@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from picollm.initialise import initialise
-from picollm.model import Transformer, rotate
+from picollm.model import Linear, Transformer, rotate
 from picollm.shape import ModelConfig
 
 SHAPE = {
@@ -39,6 +39,22 @@ def test_logits_equal_those_of_transformers_llama(heads, tied):
     ids = torch.randint(0, 61, (3, 20), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.allclose(model(ids), theirs(ids).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_single_row_without_gradients_has_the_product_of_any_row(threads):
+    layer = Linear(5, 6)
+    x = torch.randn(1, 5, generator=torch.Generator().manual_seed(1))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            shared_out = layer(x)
+    finally:
+        torch.set_num_threads(before)
+    by_hand = [[sum(a * b for a, b in zip(x[0].tolist(), row, strict=True)) for row in layer.weight.tolist()]]
+    assert torch.allclose(shared_out, torch.tensor(by_hand), atol=1e-6)
+    assert torch.allclose(layer(x), shared_out, atol=1e-6) and layer(x).requires_grad
 
 
 def test_rotation_turns_each_half_pair_by_its_angle():
