@@ -2,8 +2,8 @@
 
 A model that must repeat a name it has never seen needs an induction circuit (Elhage et al. 2021; Olsson et al. 2022): a
 head that tells each position what token stood before it, and a head in a later layer that looks for the position
-whose previous token is the current one, and writes down the token found there. At the cpu preset's size random weights had
-found none after 1.5 million tokens. So one is put in place, faint enough to be trained away, in the spirit of mimetic
+whose previous token is the current one, and writes down the token found there. With six layers of 128 dimensions random weights
+had found none after 1.5 million tokens. So one is put in place, faint enough to be trained away, in the spirit of mimetic
 initialisation (Trockman & Kolter 2023): with it such a model copies within its first million.
 """
 
