@@ -28,13 +28,13 @@ class RMSNorm(nn.Module):
 
 
 class Linear(nn.Linear):
-    """Without bias: [N, in_features] -> [N, out_features]."""
+    """Without bias: [.., in_features] -> [.., out_features]."""
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(x) == 1 and x.device.type == "cpu" and not torch.is_grad_enabled():
+        if x.ndim == 2 and len(x) == 1 and x.device.type == "cpu" and not torch.is_grad_enabled():
             # All that one row costs is to read the weights. PyTorch has one thread do it, but shares out a batch of products.
             threads = math.gcd(self.out_features, torch.get_num_threads())
             parts = self.weight.unflatten(0, (threads, -1)).transpose(1, 2)

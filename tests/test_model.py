@@ -57,6 +57,15 @@ def test_a_single_row_without_gradients_has_the_product_of_any_row(threads):
     assert torch.allclose(layer(x), shared_out, atol=1e-6) and layer(x).requires_grad
 
 
+@pytest.mark.parametrize("sizes", [(5,), (1, 1, 5), (1, 4, 5), (4, 5)])
+def test_a_linear_layer_without_gradients_takes_every_shape_that_pytorchs_takes(sizes):
+    layer, x = Linear(5, 6), torch.randn(sizes, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        made = layer(x)
+    assert made.shape == (*sizes[:-1], 6)
+    assert torch.allclose(made, x @ layer.weight.T, atol=1e-6)
+
+
 def test_rotation_turns_each_half_pair_by_its_angle():
     x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 1, 4)
     angles = torch.tensor([math.pi / 2, math.pi])
