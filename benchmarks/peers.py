@@ -50,7 +50,7 @@ def sides(job: Job, defaults: bool) -> dict[str, Side]:
 
     With `defaults` also TRL as its documentation has it.
     """
-    builds = {name: build for name, build in _SIDES[job.kind].items() if not job.large or name.endswith("eager")}
+    builds = {"transformers eager": transformers_eager} if job.large else _SIDES[job.kind]
     found = {name: Side(build) for name, build in builds.items()}
     found |= {f"{name}, memory kept": Side(build, keep_memory=True) for name, build in builds.items()}
     if defaults and job.kind in _DEFAULT_SIDES:
