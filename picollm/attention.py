@@ -13,14 +13,17 @@ LONGEST = 512
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(D)) v over each position and those before it: q [B, H, T, D], k and v [B, H_kv, T, D] -> [B, H, T, D].
+    """softmax(q k^T / sqrt(D)) v over each position and those before it, for the last S of T positions: q [B, H, S, D],
+    k and v [B, H_kv, T, D] -> [B, H, S, D].
 
     By PyTorch's own kernel, or in float32 on a CPU, where that one is slower at heads of 32 and 64, by products of blocks.
     """
     grouped = q.shape[1] != k.shape[1]
     is_float32 = q.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if q.device.type != "cpu" or not is_float32 or q.shape[2] > LONGEST:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+    earlier = k.shape[2] - q.shape[2]
+    if q.device.type != "cpu" or not is_float32 or k.shape[2] > LONGEST:
+        whole = F.pad(q, (0, 0, earlier, 0)) if earlier else q  # its causal kernels want a query at every position
+        return F.scaled_dot_product_attention(whole, k, v, is_causal=True, enable_gqa=grouped)[:, :, earlier:]
     if grouped:
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     scaled = (x.flatten(0, 1) for x in (q * q.shape[-1] ** -0.5, k, v))
@@ -29,20 +32,22 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 class _InBlocks(torch.autograd.Function):
     """Queries in blocks, each against the keys up to its end; the backward pass is that of FlashAttention (Dao et al. 2022,
-    algorithm 4) but for the probabilities, which are kept instead of computed again: q, k, v [R, T, D] -> [R, T, D]."""
+    algorithm 4) but for the probabilities, which are kept instead of computed again: q [R, S, D], k, v [R, T, D] -> [R, S, D]."""
 
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         later = torch.ones(BLOCK, BLOCK, dtype=torch.bool).triu(1)
         out, kept = torch.empty_like(q), []
         needed = any(ctx.needs_input_grad)
+        earlier = k.shape[1] - q.shape[1]
         for start in range(0, q.shape[1], BLOCK):
             queries = q[:, start : start + BLOCK]
             count = queries.shape[1]
-            scores = queries @ k[:, : start + count].transpose(1, 2)
-            scores[:, :, start:].masked_fill_(later[:count, :count], -torch.inf)
+            end = earlier + start + count
+            scores = queries @ k[:, :end].transpose(1, 2)
+            scores[:, :, end - count :].masked_fill_(later[:count, :count], -torch.inf)
             probabilities = scores.softmax(dim=-1)
-            out[:, start : start + count] = probabilities @ v[:, : start + count]
+            out[:, start : start + count] = probabilities @ v[:, :end]
             if needed:
                 kept.append(probabilities)
         ctx.save_for_backward(q, k, v, out, *kept)
@@ -55,10 +60,10 @@ class _InBlocks(torch.autograd.Function):
         of_q, of_k, of_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         mean = (gradient * out).sum(dim=-1, keepdim=True)  # of the probabilities' gradients, under the probabilities
         for start, probabilities in zip(range(0, q.shape[1], BLOCK), kept, strict=True):
-            end = start + probabilities.shape[1]
-            queries, upstream = q[:, start:end], gradient[:, start:end]
-            slope = (upstream @ v[:, :end].transpose(1, 2)).sub_(mean[:, start:end]).mul_(probabilities)
-            of_q[:, start:end] = slope @ k[:, :end]
+            block, end = slice(start, start + probabilities.shape[1]), probabilities.shape[2]
+            queries, upstream = q[:, block], gradient[:, block]
+            slope = (upstream @ v[:, :end].transpose(1, 2)).sub_(mean[:, block]).mul_(probabilities)
+            of_q[:, block] = slope @ k[:, :end]
             of_k[:, :end] += slope.transpose(1, 2) @ queries
             of_v[:, :end] += probabilities.transpose(1, 2) @ upstream
         return of_q, of_k, of_v

@@ -1,5 +1,6 @@
 """Keys and values of rows that are being completed, so that each new token costs one pass of its own."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -18,14 +19,14 @@ class KeyValueCache:
         self.data = torch.zeros(sizes, dtype=dtype, device=device)
         self.rows = rows
 
-    def read(self, layout: Layout, attend: Attend) -> list[Attend]:
-        """`attend` of whole prompts, one a row of `layout`, for each layer; it leaves their keys and values here."""
+    def read(self, layout: Layout, attends: Sequence[Attend]) -> list[Attend]:
+        """Attention of whole prompts, one a row of `layout`, by `attends` of each layer; it leaves their keys and values here."""
 
-        def read(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        def read(layer: int, attend: Attend, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             self._write(layer, layout.rows, layout.positions, k, v)
             return attend(q, k, v)
 
-        return [partial(read, layer) for layer in range(len(self.data))]
+        return [partial(read, layer, attend) for layer, attend in enumerate(attends)]
 
     def extend(self, positions: Tensor, length: int) -> list[Attend]:
         """Attention of one more token a row, at `positions` [rows], the largest of which is `length` - 1, to itself and all before

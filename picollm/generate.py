@@ -64,10 +64,9 @@ def _complete(
     """Rows that are completed together, each at its own position; `uniforms` [rows, max_new_tokens]."""
     device = next(model.parameters()).device
     lengths = np.array([len(prompt) for prompt in prompts])
-    layout = Layout.end_to_end(lengths).to(device)
+    layout = Layout.end_to_end(lengths, wanted=np.cumsum(lengths) - 1).to(device)
     cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
-    hidden = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, cache)
-    last = hidden[torch.from_numpy(np.cumsum(lengths) - 1).to(device)]
+    last = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, cache)
     # Which row stands at each place, and where its next token goes; kept beside the CPU's other books, so that a step waits for
     # its tokens alone.
     rows, positions = np.arange(len(prompts)), lengths

@@ -2,11 +2,12 @@
 
 Everything but attention works on single tokens, so it is computed once per token: not for padding, and not twice for a prompt that
 two rows share. Only attention needs rows; `attend` spreads its inputs over them and gathers its outputs again. Rows of similar
-length share a rectangle, so that little of it is padding.
+length share a rectangle, so that little of it is padding. What the last block computes for tokens whose outputs nobody wants, such
+as those of a prompt, is left out but for their keys and values.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,10 +16,25 @@ from torch import Tensor
 
 from picollm.attention import causal_attention
 
-# Attention of N new tokens: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D].
+# Attention of M queries to N new tokens: q [M, H, D], k and v [N, H_kv, D] -> [M, H * D].
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 SHORTEST = 7 / 8  # what share of a rectangle's length a row in it must have; less would mean more padding
+
+
+@dataclass(frozen=True)
+class Queries:
+    """M of the N tokens of a layout, those that attend, and where each stands in the Q places of its rectangles' last columns."""
+
+    tokens: Tensor  # [M] int64, ascending
+    places: Tensor  # [Q] int64, which of the M stands at each place; 0 where none of them does
+    first: Tensor  # [M] int64, the place where each stands first
+    is_first: Tensor  # [Q, 1] float32, 1 at those places and 0 elsewhere
+    columns: tuple[int, ...]  # how many of the last columns of each rectangle; those before hold none of the M
+
+    def to(self, device: torch.device) -> "Queries":
+        tensors = (moved(tensor, device) for tensor in (self.tokens, self.places, self.first, self.is_first))
+        return Queries(*tensors, self.columns)
 
 
 @dataclass(frozen=True)
@@ -29,14 +45,18 @@ class Layout:
     rows: Tensor  # [N] int64, a row that each token stands in: its only one, or the longest
     tokens: Tensor  # [P] int64, the token at each place; 0 where the row has ended
     first: Tensor  # [N] int64, the place where each token stands first
-    is_first: Tensor  # [P, 1] float32, 1 at those places and 0 elsewhere
     again: Tensor  # [S] int64, the other places
     repeated: Tensor  # [S] int64, the token at each of those
     shapes: tuple[tuple[int, int], ...]  # B and T of each rectangle
+    every: Queries  # all tokens
+    wanted: Queries  # those whose outputs are wanted
 
     @staticmethod
-    def of(rows: Sequence[np.ndarray]) -> "Layout":
-        """From the tokens of each row, in their order: numbers from 0 to N - 1, each in at least one row."""
+    def of(rows: Sequence[np.ndarray], wanted: np.ndarray | None = None) -> "Layout":
+        """From the tokens of each row, in their order: numbers from 0 to N - 1, each in at least one row.
+
+        `wanted` [M], ascending, are those whose outputs are; None: all.
+        """
         lengths = np.array([len(row) for row in rows])
         order = np.argsort(-lengths, kind="stable")
         groups = _groups(lengths[order])
@@ -50,39 +70,67 @@ class Layout:
         flat = np.concatenate([rows[row] for row in order]).astype(np.int64)
         _, at = np.unique(flat, return_index=True)
         others = np.delete(np.arange(len(flat)), at)
-        places = sum(count * length for count, length in shapes)
-        tokens = np.zeros(places, dtype=np.int64)
+        tokens = np.zeros(sum(count * length for count, length in shapes), dtype=np.int64)
         tokens[where] = flat
-        is_first = np.zeros((places, 1), dtype=np.float32)
-        is_first[where[at]] = 1
-        arrays = (
-            columns[at],
-            np.repeat(order, lengths[order])[at],
-            tokens,
-            where[at],
-            is_first,
-            where[others],
-            flat[others],
+        first = where[at]
+        every = _queries(np.arange(len(first)), tokens, first, shapes)
+        arrays = (columns[at], np.repeat(order, lengths[order])[at], tokens, first, where[others], flat[others])
+        return Layout(
+            *map(torch.from_numpy, arrays),
+            tuple(shapes),
+            every,
+            every if wanted is None else _queries(wanted, tokens, first, shapes),
         )
-        return Layout(*map(torch.from_numpy, arrays), tuple(shapes))
 
     @staticmethod
-    def end_to_end(lengths: Sequence[int]) -> "Layout":
+    def end_to_end(lengths: Sequence[int], wanted: np.ndarray | None = None) -> "Layout":
         """Rows that share no token, one behind the other."""
-        return Layout.of(np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]))
+        return Layout.of(np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]), wanted)
 
     def to(self, device: torch.device) -> "Layout":
-        tensors = (getattr(self, field.name) for field in fields(self) if field.name != "shapes")
-        return Layout(*(moved(tensor, device) for tensor in tensors), self.shapes)
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "shapes"}
+        return replace(
+            self,
+            **{
+                name: moved(value, device) if isinstance(value, Tensor) else value.to(device)
+                for name, value in values.items()
+            },
+        )
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Causal attention within each row: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D]."""
-        sizes = [count * length for count, length in self.shapes]
+    def attend(self, queries: Queries, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Causal attention of `queries` within each row: q [M, H, D], k and v [N, H_kv, D] -> [M, H * D]."""
+        narrow = [(count, columns) for (count, _), columns in zip(self.shapes, queries.columns, strict=True)]
         attended = []
-        for shape, *parts in zip(self.shapes, *(_Spread.apply(x, self).split(sizes) for x in (q, k, v)), strict=True):
-            rows = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
+        for rows in zip(
+            _rectangles(_SpreadQueries.apply(q, queries), narrow),
+            *(_rectangles(_Spread.apply(x, self), self.shapes) for x in (k, v)),
+            strict=True,
+        ):
             attended.append(causal_attention(*rows).transpose(1, 2).flatten(2).flatten(0, 1))
-        return _Gather.apply(attended[0] if len(attended) == 1 else torch.cat(attended), self)
+        return _Gather.apply(attended[0] if len(attended) == 1 else torch.cat(attended), queries)
+
+
+def _queries(wanted: np.ndarray, tokens: np.ndarray, first: np.ndarray, shapes: Sequence[tuple[int, int]]) -> Queries:
+    """`wanted` [M] of the tokens that stand at the places of all rectangles, `tokens` [P], and there first at `first` [N]."""
+    is_first = np.zeros((len(tokens), 1), dtype=np.float32)
+    is_first[first[wanted]] = 1
+    starts = np.cumsum([0, *(count * length for count, length in shapes)])
+    kept, widths = [], []
+    for start, (count, length) in zip(starts[:-1], shapes, strict=True):
+        places = np.arange(start, start + count * length).reshape(count, length)
+        widths.append(length - int(is_first[places].any(axis=(0, 2)).argmax()))
+        kept.append(places[:, length - widths[-1] :].ravel())
+    places = np.concatenate(kept)
+    number = np.zeros(len(first), dtype=np.int64)
+    number[wanted] = np.arange(len(wanted))
+    arrays = (wanted, number[tokens[places]], np.searchsorted(places, first[wanted]), is_first[places])
+    return Queries(*map(torch.from_numpy, arrays), tuple(widths))
+
+
+def _rectangles(x: Tensor, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """x [P, H, D] -> [B, H, T, D] of each rectangle."""
+    parts = x.split([count * length for count, length in shapes])
+    return [part.unflatten(0, shape).transpose(1, 2) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _groups(lengths: np.ndarray) -> list[tuple[int, int]]:
@@ -115,14 +163,27 @@ class _Spread(torch.autograd.Function):
         return total, None
 
 
-class _Gather(torch.autograd.Function):
-    """y [P, E] -> [N, E], each token's output where it stands first."""
+class _SpreadQueries(torch.autograd.Function):
+    """q [M, H, D] -> [Q, H, D]. Where a query does not stand first its output is not taken, so no gradient comes from there."""
 
     @staticmethod
-    def forward(ctx, y: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout
-        return y.index_select(0, layout.first)
+    def forward(ctx, q: Tensor, queries: Queries) -> Tensor:
+        ctx.queries = queries
+        return q.index_select(0, queries.places)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.index_select(0, ctx.layout.tokens) * ctx.layout.is_first, None
+        return gradient.index_select(0, ctx.queries.first), None
+
+
+class _Gather(torch.autograd.Function):
+    """y [Q, E] -> [M, E], each query's output where it stands first."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, queries: Queries) -> Tensor:
+        ctx.queries = queries
+        return y.index_select(0, queries.first)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.queries.places) * ctx.queries.is_first, None

@@ -57,12 +57,13 @@ class Attention(nn.Module):
         self.v_proj = Linear(config.hidden_size, kv_size)
         self.o_proj = Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend, wanted: Tensor | None) -> Tensor:
+        asking, *of_asking = (x, *rotary) if wanted is None else (y.index_select(0, wanted) for y in (x, *rotary))
         q, k, v = (
-            projection(x).unflatten(-1, (-1, self.head_size)) for projection in (self.q_proj, self.k_proj, self.v_proj)
+            projection(y).unflatten(-1, (-1, self.head_size))
+            for projection, y in ((self.q_proj, asking), (self.k_proj, x), (self.v_proj, x))
         )
-        q, k = rotate(q, *rotary), rotate(k, *rotary)
-        return self.o_proj(attend(q, k, v))
+        return self.o_proj(attend(rotate(q, *of_asking), rotate(k, *rotary), v))
 
 
 class MLP(nn.Module):
@@ -84,8 +85,10 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend, wanted: Tensor | None = None) -> Tensor:
+        """x [N, hidden_size] -> the same, or of the tokens `wanted` [M] alone: [M, hidden_size]."""
+        attended = self.self_attn(self.input_layernorm(x), rotary, attend, wanted)
+        x = attended + (x if wanted is None else x.index_select(0, wanted))
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -118,29 +121,32 @@ class Transformer(nn.Module):
         return self.lm_head(self.hidden(ids.flatten(), layout)).unflatten(0, ids.shape)
 
     def hidden(self, ids: Tensor, layout: Layout, cache: KeyValueCache | None = None) -> Tensor:
-        """ids [N] -> normed hidden states [N, hidden_size]; `lm_head` makes logits of those that are needed.
+        """ids [N] -> normed hidden states of the layout's M wanted tokens [M, hidden_size]; `lm_head` makes logits of them.
 
         `cache` keeps what `next_hidden` needs to read on.
         """
-        attend = partial(self.attend, layout)
-        attends = [attend] * len(self.model.layers) if cache is None else cache.read(layout, attend)
-        return self._decode(ids, layout.positions, attends)
+        *before, last = (partial(self.attend, layout, queries) for queries in (layout.every, layout.wanted))
+        attends = before * (len(self.model.layers) - 1) + [last]
+        if cache is not None:
+            attends = cache.read(layout, attends)
+        return self._decode(ids, layout.positions, attends, layout.wanted.tokens)
 
     def next_hidden(self, ids: Tensor, positions: Tensor, length: int, cache: KeyValueCache) -> Tensor:
         """The same for one more token of every row of `cache`, at `positions` [rows], the largest of which is `length` - 1:
         ids [rows] -> [rows, hidden_size]."""
-        return self._decode(ids, positions, cache.extend(positions, length))
+        return self._decode(ids, positions, cache.extend(positions, length), None)
 
     def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
         """An empty cache for so many rows of at most `capacity` tokens."""
         weight = self.model.embed_tokens.weight
         return KeyValueCache(self.config, rows, capacity, weight.dtype, weight.device)
 
-    def _decode(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend]) -> Tensor:
+    def _decode(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend], wanted: Tensor | None) -> Tensor:
         x = self.model.embed_tokens(ids)
         angles = positions[:, None, None].float() * self.inverse_frequencies  # [N, 1, head_size / 2]
         cos, sin = angles.cos(), angles.sin()
         rotary = (torch.cat((cos, cos), dim=-1).to(x.dtype), torch.cat((-sin, sin), dim=-1).to(x.dtype))
-        for block, attend in zip(self.model.layers, attends, strict=True):
+        *earlier, (last, attend_last) = zip(self.model.layers, attends, strict=True)
+        for block, attend in earlier:
             x = block(x, rotary, attend)
-        return self.model.norm(x)
+        return self.model.norm(last(x, rotary, attend_last, wanted))

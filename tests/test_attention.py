@@ -6,35 +6,37 @@ from picollm.attention import BLOCK, LONGEST, causal_attention
 
 
 def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """In double precision, one query at a time: q [B, H, T, D], k and v [B, H_kv, T, D] -> [B, H, T, D]."""
+    """In double precision, one query at a time: q [B, H, S, D], k and v [B, H_kv, T, D] -> [B, H, S, D]."""
     q, k, v = (x.double() for x in (q, k, v))
-    group = q.shape[1] // k.shape[1]
+    group, earlier = q.shape[1] // k.shape[1], k.shape[2] - q.shape[2]
     heads = []
     for head in range(q.shape[1]):
         keys, values = k[:, head // group], v[:, head // group]
         found = []
         for place in range(q.shape[2]):
-            scores = (keys[:, : place + 1] * q[:, head, place, None]).sum(dim=-1) / q.shape[3] ** 0.5
-            found.append((scores.softmax(dim=-1)[..., None] * values[:, : place + 1]).sum(dim=1))
+            seen = earlier + place + 1
+            scores = (keys[:, :seen] * q[:, head, place, None]).sum(dim=-1) / q.shape[3] ** 0.5
+            found.append((scores.softmax(dim=-1)[..., None] * values[:, :seen]).sum(dim=1))
         heads.append(torch.stack(found, dim=1))
     return torch.stack(heads, dim=1)
 
 
 @pytest.mark.parametrize("length", [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
+@pytest.mark.parametrize("earlier", [0, 1, BLOCK + 3])
 @pytest.mark.parametrize("heads", [(2, 2), (4, 2)])
 @pytest.mark.parametrize("longest", [LONGEST, 0])
-def test_outputs_and_gradients_are_those_of_attention_written_out(longest, length, heads, monkeypatch):
-    """In blocks, and by PyTorch's kernel, which longer rows and other devices have."""
+def test_outputs_and_gradients_are_those_of_attention_written_out(longest, length, heads, earlier, monkeypatch):
+    """In blocks, and by PyTorch's kernel, which longer rows and other devices have; queries at all positions or the last."""
     monkeypatch.setattr(attention, "LONGEST", longest)
     generator = torch.Generator().manual_seed(length)
-    shapes = [(3, heads[0], length, 8), (3, heads[1], length, 8), (3, heads[1], length, 8)]
+    shapes = [(3, heads[0], length, 8), (3, heads[1], length + earlier, 8), (3, heads[1], length + earlier, 8)]
     inputs = [(2 * torch.randn(shape, generator=generator)).requires_grad_() for shape in shapes]
     upstream = torch.randn(shapes[0], generator=generator)
     found, expected = causal_attention(*inputs), written_out(*inputs)
     assert torch.allclose(found.double(), expected, atol=1e-5)
     gradients = (torch.autograd.grad(y, inputs, upstream.to(y.dtype)) for y in (found, expected))
     for left, right in zip(*gradients, strict=True):
-        assert torch.allclose(left, right, atol=2e-5)
+        assert torch.allclose(left, right, atol=4e-5)
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from picollm.layout import Layout
@@ -20,7 +21,7 @@ def test_rows_of_similar_length_share_a_rectangle():
     lengths = [28, 32, 14, 27, 16, 31]
     layout = Layout.end_to_end(lengths)
     assert layout.shapes == ((3, 32), (1, 27), (2, 16))  # 28 of 32 and 14 of 16 are just enough
-    assert sum(count * length for count, length in layout.shapes) == len(layout.tokens) == len(layout.is_first)
+    assert sum(count * length for count, length in layout.shapes) == len(layout.tokens) == len(layout.every.places)
 
 
 def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -39,10 +40,36 @@ def test_attention_and_its_gradients_are_those_of_the_earlier_tokens_of_the_own_
     q, k, v, upstream = (torch.randn(6, 2, 4, generator=generator) for _ in range(4))
     inputs = [x.requires_grad_() for x in (q, k, v)]
     expected = written_out(q, k, v)
-    found = Layout.of(ROWS).attend(q, k, v).view(6, 2, 4)
+    layout = Layout.of(ROWS)
+    found = layout.attend(layout.every, q, k, v).view(6, 2, 4)
     assert torch.allclose(found, expected, atol=1e-6)
     for left, right in zip(*(torch.autograd.grad(y, inputs, upstream) for y in (found, expected)), strict=True):
         assert torch.allclose(left, right, atol=1e-6)
+
+
+@pytest.mark.parametrize("wanted", [[1, 2, 3], [2], [0, 5], [4, 5]])
+def test_attention_of_the_wanted_tokens_alone_is_that_of_all_as_far_as_it_is_wanted(wanted):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, upstream = (torch.randn(6, 2, 4, generator=generator) for _ in range(4))
+    inputs = [x.requires_grad_() for x in (q, k, v)]
+    layout = Layout.of(ROWS, np.array(wanted))
+    found = layout.attend(layout.wanted, q[wanted], k, v).view(-1, 2, 4)
+    expected = written_out(q, k, v)[wanted]
+    assert torch.allclose(found, expected, atol=1e-6)
+    for left, right in zip(*(torch.autograd.grad(y, inputs, upstream[wanted]) for y in (found, expected)), strict=True):
+        assert torch.allclose(left, right, atol=1e-6)
+
+
+def test_of_each_rectangle_the_columns_before_the_first_wanted_token_ask_nothing():
+    layout = Layout.end_to_end(
+        [4, 4, 2], np.array([2, 3, 7, 9])
+    )  # the third and fourth, the fourth, and the second of a row
+    assert layout.shapes == ((2, 4), (1, 2))
+    assert layout.every.columns == (4, 2)
+    assert layout.wanted.columns == (2, 1)
+    assert layout.wanted.places.tolist() == [0, 1, 0, 2, 3]
+    assert layout.wanted.first.tolist() == [0, 1, 3, 4]
+    assert layout.wanted.is_first[:, 0].tolist() == [1, 1, 0, 1, 1]
 
 
 def test_rows_that_lie_end_to_end_share_nothing():

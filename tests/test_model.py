@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from picollm.initialise import initialise
+from picollm.layout import Layout
 from picollm.model import Linear, Transformer, rotate
 from picollm.shape import ModelConfig
 
@@ -73,6 +75,16 @@ def test_rotation_turns_each_half_pair_by_its_angle():
     cos, sin = angles.cos().repeat(2), torch.cat((-angles.sin(), angles.sin()))
     turned = rotate(x, cos, sin).flatten()
     assert torch.allclose(turned, torch.tensor([-3.0, -2.0, 1.0, -4.0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_hidden_states_of_wanted_tokens_are_those_of_a_full_pass(layers):
+    model = make(num_hidden_layers=layers)
+    ids = torch.randint(0, 61, (12,), generator=torch.Generator().manual_seed(1))
+    wanted = np.array([2, 5, 6, 11])
+    expected = model.hidden(ids, Layout.end_to_end([5, 3, 4]))[wanted]
+    found = model.hidden(ids, Layout.end_to_end([5, 3, 4], wanted))
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_padding_on_the_right_changes_no_earlier_logits():

@@ -21,6 +21,19 @@ def test_response_logps_equal_the_plain_computation_row_by_row():
     assert torch.allclose(found, expected, atol=1e-5)
 
 
+def test_gradients_are_those_of_the_plain_computation_though_a_prompt_is_there_once():
+    model, rows = tiny_model(), pair_rows(3)
+    sequences = [np.concatenate((rows.prompts[i], side[i])) for side in (rows.chosen, rows.rejected) for i in range(3)]
+    weights = torch.tensor([1.0, -2.0, 0.5, -1.5, 3.0, 0.25])
+    found = response_logps(model, rows.batch(np.arange(3))) @ weights
+    starts = [len(prompt) for prompt in rows.prompts] * 2
+    logps = [plain_logps(model, ids, start) for ids, start in zip(sequences, starts, strict=True)]
+    expected = torch.stack(logps) @ weights
+    gradients = (torch.autograd.grad(y, list(model.parameters())) for y in (found, expected))
+    for left, right in zip(*gradients, strict=True):
+        assert torch.allclose(left, right, atol=1e-5)
+
+
 def test_language_modelling_sums_the_negative_logps_of_the_response_and_counts_its_tokens():
     model, rows = tiny_model(), response_rows(5)
     sums = language_modelling(model, rows.batch(np.arange(5)))

@@ -16,14 +16,15 @@ from picollm.layout import Layout, moved
 class Batch:
     """B sequences whose N tokens lie end to end, without padding; the prompt of a pair is there once.
 
-    The hidden state of token `predictors[m]` predicts `targets[m]`, a target of sequence `owners[m]`; the first token of a sequence is
-    never a target. In a batch of P pairs the P chosen sequences come before the P rejected ones; `reference_logps` [2P] then
-    holds the reference model's summed response log-probs, in the same order.
+    What the layout wants are the tokens that come before a target; number `predictors[m]` of those predicts `targets[m]`, a target of
+    sequence `owners[m]`. The first token of a sequence is never a target. In a batch of P pairs the P chosen sequences come
+    before the P rejected ones; `reference_logps` [2P] then holds the reference model's summed response log-probs, in the same
+    order.
     """
 
     input_ids: Tensor  # [N] int64
     layout: Layout  # of B rows
-    predictors: Tensor  # [M] int64, in ascending order of `owners`
+    predictors: Tensor  # [M] int64, in ascending order of `owners`; of a pair's prompt the last token is there twice
     targets: Tensor  # [M] int64
     owners: Tensor  # [M] int64
     size: int  # B
@@ -63,8 +64,9 @@ def _batch(ids: np.ndarray, rows: list[np.ndarray], prompt_lengths: Sequence[int
     targets = ids[np.concatenate([row[start:] for row, start in zip(rows, starts, strict=True)])]
     owners = np.repeat(np.arange(len(rows)), [len(row) - start for row, start in zip(rows, starts, strict=True)])
     reference = None if reference_logps is None else torch.tensor(reference_logps, dtype=torch.float32)
+    wanted, predictors = np.unique(predictors, return_inverse=True)
     arrays = [torch.from_numpy(array) for array in (predictors, targets, owners)]
-    return Batch(torch.from_numpy(ids), Layout.of(rows), *arrays, len(rows), reference)
+    return Batch(torch.from_numpy(ids), Layout.of(rows, wanted), *arrays, len(rows), reference)
 
 
 def step_rows(row_count: int, batch_size: int, seed: int, step: int) -> np.ndarray:

@@ -9,7 +9,8 @@ def test_sequences_lie_end_to_end_and_prompts_bear_no_loss():
     assert batch.input_ids.tolist() == [5, 6, 7, 8, 5, 9]
     assert batch.layout.positions.tolist() == [0, 1, 2, 3, 0, 1]
     # Tokens 1, 2 and 4 predict 7, 8 (sequence 0) and 9 (sequence 1).
-    assert batch.predictors.tolist() == [1, 2, 4]
+    assert batch.layout.wanted.tokens.tolist() == [1, 2, 4]
+    assert batch.predictors.tolist() == [0, 1, 2]
     assert batch.targets.tolist() == [7, 8, 9]
     assert batch.owners.tolist() == [0, 0, 1]
     assert batch.size == 2
@@ -26,7 +27,8 @@ def test_a_pairs_prompt_is_there_once_and_predicts_the_first_token_of_both_respo
     assert batch.layout.positions.tolist() == [0, 1, 2, 3, 2]
     assert batch.layout.tokens.tolist() == [0, 1, 2, 3, 0, 1, 4]
     assert batch.layout.shapes == ((1, 4), (1, 3))
-    assert batch.predictors.tolist() == [1, 2, 1]
+    assert batch.layout.wanted.tokens.tolist() == [1, 2]  # the last of the prompt, and the first chosen token
+    assert batch.predictors.tolist() == [0, 1, 0]
     assert batch.targets.tolist() == [3, 4, 6]
     assert batch.owners.tolist() == [0, 0, 1]
     assert batch.reference_logps.tolist() == [-1.5, -2.5]
@@ -68,6 +70,8 @@ def test_a_batch_moves_whole():
         batch.owners,
         batch.reference_logps,
         batch.layout.tokens,
+        batch.layout.every.places,
+        batch.layout.wanted.is_first,
     ]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.size == 2
