@@ -197,13 +197,14 @@ def flops(job: Job, folder: Path) -> float:
 
     A prompt of P tokens with responses of R1, R2 ... is read at positions 0 to P - 1 once, and at P to P + R - 2 for each
     response (nothing follows from the last token). At position t a layer takes 2 x (weights of its matrices) + 4 x hidden x
-    (t + 1) operations, the latter for the scores against t + 1 keys and the sum of their values; each of the R targets takes
-    2 x hidden x vocabulary in the head. Training counts three times: forward, and backward to inputs and to weights. Padding,
-    prompts read twice, logits of tokens that bear no loss, recomputation and online reference passes add nothing.
+    (t + 1) operations, the latter for the scores against t + 1 keys and the sum of their values; of the last layer's a position
+    before P - 1, where nothing is predicted, needs keys and values alone. Each of the R targets takes 2 x hidden x vocabulary
+    in the head. Training counts three times: forward, and backward to inputs and to weights. Padding, prompts read twice,
+    logits of tokens that bear no loss, recomputation and online reference passes add nothing.
     """
     shape = job.shape
-    hidden, kv = shape.hidden_size, shape.num_key_value_heads * shape.head_size
-    matrices = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * shape.intermediate_size
+    hidden, kv = shape.hidden_size, 2 * shape.hidden_size * shape.num_key_value_heads * shape.head_size
+    matrices = kv + 2 * hidden * hidden + 3 * hidden * shape.intermediate_size
     if job.kind == "sample":
         parts = [(len(example.prompt), [n]) for example, n in zip(examples(job), lengths(folder), strict=True)]
     else:
@@ -211,8 +212,10 @@ def flops(job: Job, folder: Path) -> float:
     total = 0.0
     for prompt, responses in parts:
         positions = np.concatenate([np.arange(prompt), *(np.arange(prompt, prompt + n - 1) for n in responses)])
-        layer = 2 * matrices * len(positions) + 4 * hidden * (positions + 1).sum()
-        total += shape.num_hidden_layers * layer + 2 * hidden * shape.vocab_size * sum(responses)
+        predicting = positions[positions >= prompt - 1]
+        layer, last = (2 * matrices * len(some) + 4 * hidden * (some + 1).sum() for some in (positions, predicting))
+        last += 2 * kv * (len(positions) - len(predicting))
+        total += (shape.num_hidden_layers - 1) * layer + last + 2 * hidden * shape.vocab_size * sum(responses)
     return float(total) * (3 if job.kind in ("pretrain", "sft", "dpo") else 1)
 
 
