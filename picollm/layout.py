@@ -7,7 +7,7 @@ as those of a prompt, is left out but for their keys and values.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +32,24 @@ class Queries:
     is_first: Tensor  # [Q, 1] float32, 1 at those places and 0 elsewhere
     columns: tuple[int, ...]  # how many of the last columns of each rectangle; those before hold none of the M
 
+    @staticmethod
+    def of(wanted: np.ndarray, tokens: np.ndarray, first: np.ndarray, shapes: Sequence[tuple[int, int]]) -> "Queries":
+        """`wanted` [M] of the tokens that stand at the P places of all rectangles, `tokens` [P], and there first at `first` [N]."""
+        is_first = np.zeros((len(tokens), 1), dtype=np.float32)
+        is_first[first[wanted]] = 1
+        starts = np.cumsum([0, *(count * length for count, length in shapes)])
+        columns, places = [], []
+        for start, (count, length) in zip(starts[:-1], shapes, strict=True):
+            rectangle = np.arange(start, start + count * length).reshape(count, length)
+            before = int(is_first[rectangle].any(axis=(0, 2)).argmax())
+            columns.append(length - before)
+            places.append(rectangle[:, before:].ravel())
+        places = np.concatenate(places)
+        number = np.zeros(len(first), dtype=np.int64)
+        number[wanted] = np.arange(len(wanted))
+        arrays = (wanted, number[tokens[places]], np.searchsorted(places, first[wanted]), is_first[places])
+        return Queries(*map(torch.from_numpy, arrays), tuple(columns))
+
     def to(self, device: torch.device) -> "Queries":
         tensors = (moved(tensor, device) for tensor in (self.tokens, self.places, self.first, self.is_first))
         return Queries(*tensors, self.columns)
@@ -55,7 +73,7 @@ class Layout:
     def of(rows: Sequence[np.ndarray], wanted: np.ndarray | None = None) -> "Layout":
         """From the tokens of each row, in their order: numbers from 0 to N - 1, each in at least one row.
 
-        `wanted` [M], ascending, are those whose outputs are; None: all.
+        `wanted` [M] are the tokens whose outputs are wanted, in ascending order; None: all.
         """
         lengths = np.array([len(row) for row in rows])
         order = np.argsort(-lengths, kind="stable")
@@ -73,14 +91,10 @@ class Layout:
         tokens = np.zeros(sum(count * length for count, length in shapes), dtype=np.int64)
         tokens[where] = flat
         first = where[at]
-        every = _queries(np.arange(len(first)), tokens, first, shapes)
+        every = np.arange(len(first))
+        queries = (Queries.of(some, tokens, first, shapes) for some in (every, every if wanted is None else wanted))
         arrays = (columns[at], np.repeat(order, lengths[order])[at], tokens, first, where[others], flat[others])
-        return Layout(
-            *map(torch.from_numpy, arrays),
-            tuple(shapes),
-            every,
-            every if wanted is None else _queries(wanted, tokens, first, shapes),
-        )
+        return Layout(*map(torch.from_numpy, arrays), tuple(shapes), *queries)
 
     @staticmethod
     def end_to_end(lengths: Sequence[int], wanted: np.ndarray | None = None) -> "Layout":
@@ -88,43 +102,20 @@ class Layout:
         return Layout.of(np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]), wanted)
 
     def to(self, device: torch.device) -> "Layout":
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "shapes"}
-        return replace(
-            self,
-            **{
-                name: moved(value, device) if isinstance(value, Tensor) else value.to(device)
-                for name, value in values.items()
-            },
-        )
+        tensors = (self.positions, self.rows, self.tokens, self.first, self.again, self.repeated)
+        queries = (self.every.to(device), self.wanted.to(device))
+        return Layout(*(moved(tensor, device) for tensor in tensors), self.shapes, *queries)
 
     def attend(self, queries: Queries, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal attention of `queries` within each row: q [M, H, D], k and v [N, H_kv, D] -> [M, H * D]."""
-        narrow = [(count, columns) for (count, _), columns in zip(self.shapes, queries.columns, strict=True)]
-        attended = []
-        for rows in zip(
-            _rectangles(_SpreadQueries.apply(q, queries), narrow),
-            *(_rectangles(_Spread.apply(x, self), self.shapes) for x in (k, v)),
-            strict=True,
-        ):
-            attended.append(causal_attention(*rows).transpose(1, 2).flatten(2).flatten(0, 1))
+        last = [(count, columns) for (count, _), columns in zip(self.shapes, queries.columns, strict=True)]
+        asking = _rectangles(_SpreadQueries.apply(q, queries), last)
+        asked = (_rectangles(_Spread.apply(x, self), self.shapes) for x in (k, v))
+        attended = [
+            causal_attention(*rows).transpose(1, 2).flatten(2).flatten(0, 1)
+            for rows in zip(asking, *asked, strict=True)
+        ]
         return _Gather.apply(attended[0] if len(attended) == 1 else torch.cat(attended), queries)
-
-
-def _queries(wanted: np.ndarray, tokens: np.ndarray, first: np.ndarray, shapes: Sequence[tuple[int, int]]) -> Queries:
-    """`wanted` [M] of the tokens that stand at the places of all rectangles, `tokens` [P], and there first at `first` [N]."""
-    is_first = np.zeros((len(tokens), 1), dtype=np.float32)
-    is_first[first[wanted]] = 1
-    starts = np.cumsum([0, *(count * length for count, length in shapes)])
-    kept, widths = [], []
-    for start, (count, length) in zip(starts[:-1], shapes, strict=True):
-        places = np.arange(start, start + count * length).reshape(count, length)
-        widths.append(length - int(is_first[places].any(axis=(0, 2)).argmax()))
-        kept.append(places[:, length - widths[-1] :].ravel())
-    places = np.concatenate(kept)
-    number = np.zeros(len(first), dtype=np.int64)
-    number[wanted] = np.arange(len(wanted))
-    arrays = (wanted, number[tokens[places]], np.searchsorted(places, first[wanted]), is_first[places])
-    return Queries(*map(torch.from_numpy, arrays), tuple(widths))
 
 
 def _rectangles(x: Tensor, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
