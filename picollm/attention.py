@@ -22,7 +22,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     is_float32 = q.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     earlier = k.shape[2] - q.shape[2]
     if q.device.type != "cpu" or not is_float32 or k.shape[2] > LONGEST:
-        whole = F.pad(q, (0, 0, earlier, 0)) if earlier else q  # its causal kernels want a query at every position
+        whole = F.pad(q, (0, 0, earlier, 0)) if earlier else q  # is_causal counts from the first key
         return F.scaled_dot_product_attention(whole, k, v, is_causal=True, enable_gqa=grouped)[:, :, earlier:]
     if grouped:
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))

@@ -2,8 +2,8 @@
 
 Everything but attention works on single tokens, so it is computed once per token: not for padding, and not twice for a prompt that
 two rows share. Only attention needs rows; `attend` spreads its inputs over them and gathers its outputs again. Rows of similar
-length share a rectangle, so that little of it is padding. What the last block computes for tokens whose outputs nobody wants, such
-as those of a prompt, is left out but for their keys and values.
+length share a rectangle, so that little of it is padding. Where a rectangle begins with tokens that have their output from another
+one, or from nowhere because nobody wants it, such as a prompt's of the last block, no query is made of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,9 @@ class Queries:
     places: Tensor  # [Q] int64, which of the M stands at each place; 0 where none of them does
     first: Tensor  # [M] int64, the place where each stands first
     is_first: Tensor  # [Q, 1] float32, 1 at those places and 0 elsewhere
-    columns: tuple[int, ...]  # how many of the last columns of each rectangle; those before hold none of the M
+    columns: tuple[
+        int, ...
+    ]  # how many of the last columns of each rectangle; in those before none of the M stands first
 
     @staticmethod
     def of(wanted: np.ndarray, tokens: np.ndarray, first: np.ndarray, shapes: Sequence[tuple[int, int]]) -> "Queries":
@@ -41,7 +43,8 @@ class Queries:
         columns, places = [], []
         for start, (count, length) in zip(starts[:-1], shapes, strict=True):
             rectangle = np.arange(start, start + count * length).reshape(count, length)
-            before = int(is_first[rectangle].any(axis=(0, 2)).argmax())
+            asked = is_first[start : start + count * length].reshape(count, length).any(axis=0)
+            before = int(asked.argmax()) if asked.any() else length
             columns.append(length - before)
             places.append(rectangle[:, before:].ravel())
         places = np.concatenate(places)
@@ -91,8 +94,8 @@ class Layout:
         tokens = np.zeros(sum(count * length for count, length in shapes), dtype=np.int64)
         tokens[where] = flat
         first = where[at]
-        every = np.arange(len(first))
-        queries = (Queries.of(some, tokens, first, shapes) for some in (every, every if wanted is None else wanted))
+        every = Queries.of(np.arange(len(first)), tokens, first, shapes)
+        queries = (every, every if wanted is None else Queries.of(wanted, tokens, first, shapes))
         arrays = (columns[at], np.repeat(order, lengths[order])[at], tokens, first, where[others], flat[others])
         return Layout(*map(torch.from_numpy, arrays), tuple(shapes), *queries)
 

@@ -125,14 +125,14 @@ class Transformer(nn.Module):
 
         `cache` keeps what `next_hidden` needs to read on.
         """
-        *before, last = (partial(self.attend, layout, queries) for queries in (layout.every, layout.wanted))
-        attends = before * (len(self.model.layers) - 1) + [last]
+        every, wanted = (partial(self.attend, layout, queries) for queries in (layout.every, layout.wanted))
+        attends = [every] * (len(self.model.layers) - 1) + [wanted]
         if cache is not None:
             attends = cache.read(layout, attends)
         return self._decode(ids, layout.positions, attends, layout.wanted.tokens)
 
     def next_hidden(self, ids: Tensor, positions: Tensor, length: int, cache: KeyValueCache) -> Tensor:
-        """The same for one more token of every row of `cache`, at `positions` [rows], the largest of which is `length` - 1:
+        """Normed hidden states of one more token of every row of `cache`, at `positions` [rows], the largest of which is `length` - 1:
         ids [rows] -> [rows, hidden_size]."""
         return self._decode(ids, positions, cache.extend(positions, length), None)
 

@@ -33,7 +33,7 @@ Objective = Callable[[Transformer, Batch], Sums]
 
 
 def target_logps(model: Transformer, batch: Batch) -> Tensor:
-    """Log-prob of each target token: [M]. Logits are made for the targets alone."""
+    """Log-prob of each target token: [K]. Logits are made for the targets alone."""
     hidden = model.hidden(batch.input_ids, batch.layout)
     return token_logps(model.lm_head(hidden.index_select(0, batch.predictors)), batch.targets)
 

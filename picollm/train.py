@@ -58,8 +58,9 @@ def fit(run: Run, history: History, state: State) -> Iterator[int]:
 
 
 def compile_blocks(run: Run) -> None:
-    """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough. All are alike, so that one
-    compilation serves them all; attention's rectangles are others in each batch and stay outside."""
+    """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough. The last leaves
+    out what is not wanted, the others are alike: two compilations, however many layers. Attention's rectangles are others in each
+    batch and stay outside."""
     if compiles(run.compile, run.device, run.flops / distributed.world_size()):
         if distributed.is_main():
             print(f"{run.name}: compiling the model", flush=True)

@@ -60,6 +60,16 @@ def test_attention_of_the_wanted_tokens_alone_is_that_of_all_as_far_as_it_is_wan
         assert torch.allclose(left, right, atol=1e-6)
 
 
+def test_where_a_prompt_stands_again_it_does_not_ask_again():
+    assert Layout.of(ROWS).every.columns == (4, 1, 1)  # tokens 0 and 1 have their output from the first rectangle
+
+
+def test_a_rectangle_without_a_wanted_token_asks_nothing():
+    layout = Layout.of(ROWS, np.array([5]))
+    assert layout.wanted.columns == (0, 0, 1)
+    assert layout.attend(layout.wanted, torch.ones(1, 2, 4), *(torch.ones(6, 2, 4),) * 2).tolist() == [[1.0] * 8]
+
+
 def test_of_each_rectangle_the_columns_before_the_first_wanted_token_ask_nothing():
     layout = Layout.end_to_end(
         [4, 4, 2], np.array([2, 3, 7, 9])

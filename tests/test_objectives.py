@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from picollm.data.rows import ResponseRows
 from picollm.objectives import language_modelling, preference, response_logps
 from tests.tiny import pair_rows, response_rows, tiny_model
 
@@ -19,6 +20,14 @@ def test_response_logps_equal_the_plain_computation_row_by_row():
     found = response_logps(model, rows.batch(np.arange(5)))
     expected = torch.stack([plain_logps(model, ids, 2) for ids in rows.sequences])
     assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_a_batch_without_targets_has_loss_zero():
+    model, rows = tiny_model(), ResponseRows([np.array([3, 4, 5])], [3])
+    sums = language_modelling(model, rows.batch(np.arange(1)))
+    sums.loss.backward()
+    assert (sums.loss.item(), sums.count.item()) == (0, 0)
+    assert response_logps(model, rows.batch(np.arange(1))).tolist() == [0.0]
 
 
 def test_gradients_are_those_of_the_plain_computation_though_a_prompt_is_there_once():

@@ -82,7 +82,7 @@ def _after_steps(run: Run) -> dict[str, torch.Tensor]:
 @pytest.mark.slow  # it waits for the C++ compiler
 @pytest.mark.filterwarnings("ignore")  # those that torch.compile raises and hides itself
 @pytest.mark.parametrize("objective", ["language_modelling", "sigmoid"])
-def test_a_compiled_run_has_the_losses_of_one_that_is_not_and_one_compilation_serves_all_layers(objective):
+def test_a_compiled_run_has_the_losses_of_one_that_is_not_and_as_many_compilations_for_any_number_of_layers(objective):
     if objective == "language_modelling":
         loss, rows = language_modelling, response_rows(20)
     else:

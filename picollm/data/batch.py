@@ -16,17 +16,17 @@ from picollm.layout import Layout, moved
 class Batch:
     """B sequences whose N tokens lie end to end, without padding; the prompt of a pair is there once.
 
-    What the layout wants are the tokens that come before a target; number `predictors[m]` of those predicts `targets[m]`, a target of
-    sequence `owners[m]`. The first token of a sequence is never a target. In a batch of P pairs the P chosen sequences come
+    What the layout wants are the tokens that come before a target; number `predictors[k]` of those predicts `targets[k]`, a target of
+    sequence `owners[k]`. The first token of a sequence is never a target. In a batch of P pairs the P chosen sequences come
     before the P rejected ones; `reference_logps` [2P] then holds the reference model's summed response log-probs, in the same
     order.
     """
 
     input_ids: Tensor  # [N] int64
     layout: Layout  # of B rows
-    predictors: Tensor  # [M] int64, in ascending order of `owners`; of a pair's prompt the last token is there twice
-    targets: Tensor  # [M] int64
-    owners: Tensor  # [M] int64
+    predictors: Tensor  # [K] int64, in ascending order of `owners`; of a pair's prompt the last token is there twice
+    targets: Tensor  # [K] int64
+    owners: Tensor  # [K] int64
     size: int  # B
     reference_logps: Tensor | None = None
 
