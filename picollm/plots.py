@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from picollm import files
 from picollm.errors import DataError
@@ -65,6 +65,9 @@ def curves(monitor_csv: str | Path, dpo_csv: str | Path) -> Figure:
     left, right = figure.subplots(1, 2)
     monitor = _series(monitor_csv, "step", "chosen_logps", "rejected_logps")
     _lines(left, monitor, {"chosen_logps": CHOSEN, "rejected_logps": REJECTED}, "_logps")
+    left.set_yscale("symlog")  # before training they are many times as low as ever after
+    left.yaxis.set_major_locator(SymmetricalLogLocator(left.yaxis.get_transform(), subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:.0f}")
     _name(left, "SFT: log-probs of the monitor pairs", "step", "nats per response")
     _legend(left)
     rewards = _series(dpo_csv, "step", "chosen_reward", "rejected_reward", "margin")
