@@ -29,7 +29,7 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 def main():
     options = _options()
     device = options.device
-    precision = "bfloat16" if device == "cuda" else "float32"
+    precision = options.precision or ("bfloat16" if device == "cuda" else "float32")
     available = jobs.all_jobs(device)
     names = options.jobs.split(",") if options.jobs else list(available)
     if unknown := [name for name in names if name not in available]:
@@ -154,7 +154,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", help="names with commas between (default: all)")
     parser.add_argument("--repeats", type=int, default=7, help="timed runs of each side")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: larger sizes, bfloat16")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: larger sizes")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of all sides (default: bfloat16 on cuda, float32 on a CPU, whether it has bfloat16 instructions or not)",
+    )
     parser.add_argument(
         "--defaults",
         action="store_true",
