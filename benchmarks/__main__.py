@@ -1,6 +1,6 @@
 """picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]
 
-Peers run in float32 on a CPU, without checkpointing, with the memory allocator as it comes and, on lines of their own ("memory
+Peers run in picollm's precision, without checkpointing, with the memory allocator as it comes and, on lines of their own ("memory
 kept"), with picollm's allocator settings (picollm.runtime); with --defaults a further line has TRL as documented.
 """
 
@@ -158,7 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
-        help="of all sides (default: bfloat16 on cuda, float32 on a CPU, whether it has bfloat16 instructions or not)",
+        help="of all sides, but for sampling, which is in float32 (default: bfloat16 on cuda, float32 on a CPU)",
     )
     parser.add_argument(
         "--defaults",

@@ -71,9 +71,8 @@ def test_a_rectangle_without_a_wanted_token_asks_nothing():
 
 
 def test_of_each_rectangle_the_columns_before_the_first_wanted_token_ask_nothing():
-    layout = Layout.end_to_end(
-        [4, 4, 2], np.array([2, 3, 7, 9])
-    )  # the third and fourth, the fourth, and the second of a row
+    wanted = np.array([2, 3, 7, 9])  # the third and fourth of a row, the fourth of another, and the second of the last
+    layout = Layout.end_to_end([4, 4, 2], wanted)
     assert layout.shapes == ((2, 4), (1, 2))
     assert layout.every.columns == (4, 2)
     assert layout.wanted.columns == (2, 1)
