@@ -16,7 +16,7 @@ import torch
 from benchmarks import jobs, peers
 from benchmarks.jobs import OWN, Job
 from benchmarks.timing import BenchmarkError, Side, Worker, interleave, matrix_product, ratios
-from picollm import entry, files
+from picollm.core import entry, files
 
 MATRIX = "matrix product"
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}

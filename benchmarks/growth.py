@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from benchmarks import jobs
 from benchmarks.timing import BenchmarkError, Side, Worker
-from picollm import entry
+from picollm.core import entry
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5

@@ -9,20 +9,21 @@ import numpy as np
 import torch
 
 from benchmarks.timing import Side, Work
-from picollm import distributed, files
-from picollm.checkpoint import load_model, save_model
-from picollm.data.rows import PairRows, ResponseRows
-from picollm.generate import generate
-from picollm.initialise import initialise
-from picollm.model import Transformer
-from picollm.objectives import language_modelling, preference
-from picollm.optim import make_optimizer
-from picollm.params import GPT2_VOCABULARY, Training
-from picollm.run import Run
-from picollm.scoring import pair_logps
-from picollm.shape import ModelConfig
-from picollm.tokenizer import train_bpe
-from picollm.train import compile_blocks, train_step
+from picollm.batching.rows import PairRows, ResponseRows
+from picollm.core import files
+from picollm.core.config import GPT2_VOCABULARY, Training
+from picollm.inference.generate import generate
+from picollm.model.directory import load_model, save_model
+from picollm.model.initialise import initialise
+from picollm.model.shape import ModelConfig
+from picollm.model.transformer import Transformer
+from picollm.scoring.rows import pair_logps
+from picollm.text.tokenizer import train_bpe
+from picollm.training import distributed
+from picollm.training.loop import compile_blocks, train_step
+from picollm.training.objective import language_modelling, preference
+from picollm.training.optim import make_optimizer
+from picollm.training.run import Run
 
 OWN = "picollm"
 EOS = 0  # of the tokenizer that train_bpe makes: beginning, end and padding at once

@@ -22,8 +22,8 @@ from benchmarks.jobs import (
     lengths,
 )
 from benchmarks.timing import BenchmarkError, Side, Work
-from picollm.optim import ADAM_BETAS, make_optimizer
-from picollm.runtime import autocast
+from picollm.model.runtime import autocast
+from picollm.training.optim import ADAM_BETAS, make_optimizer
 
 # Nothing is fetched or reported; set before the first import of a library that reads them.
 OFFLINE = {

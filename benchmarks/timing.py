@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from picollm import runtime
-from picollm.errors import PicollmError
+from picollm.core.errors import PicollmError
+from picollm.model import runtime
 
 
 class BenchmarkError(PicollmError):

@@ -1,6 +1,6 @@
 """python -m picollm"""
 
-from picollm import entry
 from picollm.cli import main
+from picollm.core import entry
 
 entry.run(main)

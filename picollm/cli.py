@@ -38,14 +38,17 @@ def parser() -> argparse.ArgumentParser:
 
 def write_story(options: argparse.Namespace) -> None:
     """Print a specification and the story that a model writes for it."""
-    from picollm import params, runtime
-    from picollm.checkpoint import load_model_and_tokenizer
-    from picollm.sampling import complete
+    from picollm.core import config
+    from picollm.inference.sampling import complete
+    from picollm.inference.settings import Sample
+    from picollm.model import runtime
+    from picollm.model.directory import load_model_and_tokenizer
     from picollm.stories.compose import Parts, compose
     from picollm.stories.spec import prompt_text
+    from picollm.text.settings import Truncation
 
     seed = getattr(options, "seed", random.SystemRandom().randrange(SEEDS))
-    loaded = params.load("sample", "truncate")
+    loaded = config.load(Sample, Truncation)
     model, tokenizer = load_model_and_tokenizer(options.model)
     given = {slot: getattr(options, slot) for slot in SLOTS if getattr(options, slot) is not None}
     spec = dataclasses.replace(compose(Parts.whole(), random.Random(seed)), **given)
@@ -57,7 +60,7 @@ def write_story(options: argparse.Namespace) -> None:
 
 def clean_states(options: argparse.Namespace) -> None:
     """Print every saved state and what becomes of it."""
-    from picollm import resume
+    from picollm.training import resume
 
     found = resume.leftovers()
     for left in found:

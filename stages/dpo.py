@@ -1,19 +1,25 @@
 """dpo: SFT model, preference pairs, reference log-probs -> models/dpo/"""
 
-from picollm import distributed, entry, params, resume
-from picollm.checkpoint import load_model_and_tokenizer
-from picollm.data.encode import encode_pairs
-from picollm.data.records import read_preferences
-from picollm.data.rows import PairRows
-from picollm.losses import starting_loss
-from picollm.objectives import preference
-from picollm.run import History, Run, write_results
-from picollm.scoring import read_reference
-from picollm.train import check_start, fit, steps_for
+from picollm.batching.encode import encode_pairs
+from picollm.batching.rows import PairRows
+from picollm.core import config, entry
+from picollm.core.config import Seed
+from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.settings import Compute
+from picollm.preference.losses import starting_loss
+from picollm.preference.objective import preference
+from picollm.preference.reference import read_reference
+from picollm.preference.settings import Dpo
+from picollm.records.jsonl import read_preferences
+from picollm.text.settings import Truncation
+from picollm.training import distributed, resume
+from picollm.training.loop import check_start, fit, steps_for
+from picollm.training.run import History, Run, write_results
+from picollm.training.settings import Parallel
 
 
 def main():
-    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "compile", "dpo")
+    p = config.load(Seed, Compute, Parallel, Truncation, Dpo)
     device = distributed.set_up(p.deterministic, p.precision)
     state = resume.claim("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/sft")
@@ -28,7 +34,7 @@ def main():
     run = Run(
         name="dpo",
         model=model,
-        objective=preference(p.dpo.loss, p.dpo.beta, p.dpo.label_smoothing, p.dpo.sft_weight),
+        objective=preference(p.dpo),
         train=rows["train"],
         validation=rows["validation"],
         settings=p.dpo,
@@ -38,7 +44,7 @@ def main():
         strategy=p.strategy,
         compile=p.compile,
     )
-    check_start(run, starting_loss(p.dpo.loss, p.dpo.beta, p.dpo.label_smoothing))
+    check_start(run, starting_loss(p.dpo))
     history = History()
     for _ in fit(run, history, state):
         pass

@@ -1,14 +1,15 @@
-"""make_datasets: data/raw/ and the embedded stories -> data/{base,corpus,sft,preferences}/, metrics/datasets.json"""
+"""make_datasets: data/raw/ and the embedded stories -> data/{corpus,sft,preferences}/, metrics/datasets.json"""
 
 import shutil
-from pathlib import Path
 
-from picollm import datasets, entry, files, params, providers
+from picollm.core import config, entry, files
+from picollm.core.config import Seed
+from picollm.datagen import datasets, providers
+from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
 
 
 def main():
-    p = params.load("seed", "corpus", "stories", "sft_data", "preferences", "init_from")
-    datasets.make_base(p.init_from.init_from, Path("data/base"))
+    p = config.load(Seed, Corpus, Stories, SftData, Preferences)
     specs = datasets.Specifications(p.seed, p.stories.withheld)
     numbers = {}
     for split in ("train", "validation"):
@@ -16,9 +17,9 @@ def main():
         counts = providers.write_corpus(f"data/corpus/{split}.parquet", texts)
         numbers |= {f"corpus.{split}.{name}": value for name, value in counts.items()}
 
-    sft = datasets.make_sft(p.sft_data, specs)
+    sft = datasets.make_sft(p.sft, specs)
     write(sft, "data/sft")
-    files.write_jsonl("data/sft/monitor.jsonl", (r.to_dict() for r in datasets.make_monitor(p.sft_data, specs)))
+    files.write_jsonl("data/sft/monitor.jsonl", (r.to_dict() for r in datasets.make_monitor(p.sft, specs)))
     files.write_jsonl("data/sft/prompts.jsonl", datasets.prompts(sft))
 
     preferences = datasets.make_preferences(p.preferences, specs)

@@ -1,6 +1,7 @@
 """plot: the CSV and JSON of the other stages -> the four figures"""
 
-from picollm import entry, plots
+from picollm.core import entry
+from picollm.lab import figures as plots
 
 
 def main():

@@ -1,27 +1,33 @@
 """pretrain: tokens -> models/base/, or the user's own base checkpoint, measured on the same validation tokens"""
 
+from pathlib import Path
+
 import torch
 
-from picollm import distributed, entry, files, params, resume
-from picollm.checkpoint import base_checkpoint, check_vocabulary, load_model
-from picollm.data.rows import DocumentRows
-from picollm.data.tokens import Tokens
-from picollm.initialise import initialise
-from picollm.model import Transformer
-from picollm.objectives import language_modelling
-from picollm.run import History, Run, write_results
-from picollm.sampling import preview
-from picollm.tokenizer import load_tokenizer
-from picollm.train import fit
+from picollm.batching.rows import DocumentRows
+from picollm.core import config, entry, files
+from picollm.core.config import Seed
+from picollm.model.directory import check_vocabulary, load_model
+from picollm.model.initialise import initialise
+from picollm.model.settings import Compute, ModelShape
+from picollm.model.transformer import Transformer
+from picollm.text.tokenizer import load_tokenizer
+from picollm.text.tokens import Tokens
+from picollm.training import distributed, resume
+from picollm.training.language_model import language_modelling
+from picollm.training.loop import fit
+from picollm.training.preview import preview
+from picollm.training.run import History, Run, write_results
+from picollm.training.settings import Parallel, Pretrain
 
 
 def main():
-    p = params.load("seed", "deterministic", "precision", "strategy", "compile", "model", "pretrain")
+    p = config.load(Seed, Compute, Parallel, ModelShape, Pretrain)
     device = distributed.set_up(p.deterministic, p.precision)
     state = resume.claim("pretrain", p)
     tokenizer = load_tokenizer("data/tokenizer")
-    base = base_checkpoint("data/base")
-    if base is None:
+    base = Path("data/base/model")
+    if not base.is_dir():
         model = Transformer(p.model.shape(tokenizer.vocab_size))
         initialise(model, torch.Generator().manual_seed(p.seed))
     else:
@@ -37,7 +43,7 @@ def main():
         train=DocumentRows(Tokens("data/tokens/train.npy"), context),
         validation=DocumentRows(Tokens("data/tokens/validation.npy"), context),
         settings=p.pretrain,
-        steps=p.pretrain.steps if base is None else 0,
+        steps=p.pretrain.steps if not base.is_dir() else 0,
         seed=p.seed,
         precision=p.precision,
         strategy=p.strategy,

@@ -1,22 +1,26 @@
 """reference: SFT model, preference pairs -> data/reference/, the summed log-probs that every DPO run shares"""
 
-from picollm import entry, files, params, runtime
-from picollm.checkpoint import load_model_and_tokenizer
-from picollm.data.encode import encode_pairs
-from picollm.data.records import read_preferences
-from picollm.data.rows import PairRows
-from picollm.scoring import pair_logps
+from picollm.batching.encode import encode_pairs
+from picollm.batching.rows import PairRows
+from picollm.core import config, entry, files
+from picollm.model import runtime
+from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.settings import Compute
+from picollm.records.jsonl import read_preferences
+from picollm.scoring.rows import pair_logps
+from picollm.scoring.settings import Score
+from picollm.text.settings import Truncation
 
 
 def main():
-    p = params.load("deterministic", "truncate", "precision", "evaluate")
+    p = config.load(Compute, Truncation, Score)
     device = runtime.set_up(p.deterministic, p.precision)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     model.to(device)
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
         pairs = encode_pairs(records, tokenizer, model.config.max_position_embeddings, p.truncate)
-        logps = pair_logps(model, PairRows(*pairs), p.evaluate.batch_size, p.precision)
+        logps = pair_logps(model, PairRows(*pairs), p.score.batch_size, p.precision)
         rows = (
             {"id": record.id, "chosen_logps": chosen, "rejected_logps": rejected}
             for record, (chosen, rejected) in zip(records, logps.tolist(), strict=True)

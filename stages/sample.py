@@ -2,14 +2,18 @@
 
 import sys
 
-from picollm import entry, files, params, runtime
-from picollm.checkpoint import load_model_and_tokenizer
-from picollm.sampling import sample_rows
+from picollm.core import config, entry, files
+from picollm.core.config import Seed
+from picollm.inference.sampling import sample_rows
+from picollm.inference.settings import Sample
+from picollm.model import runtime
+from picollm.model.directory import load_model_and_tokenizer
+from picollm.text.settings import Truncation
 
 
 def main():
     name = sys.argv[1]
-    p = params.load("seed", "truncate", "sample")
+    p = config.load(Seed, Truncation, Sample)
     device = runtime.set_up()
     model, tokenizer = load_model_and_tokenizer(f"models/{name}")
     prompts = [row for _, row in files.read_jsonl("data/sft/prompts.jsonl")]

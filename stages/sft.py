@@ -1,19 +1,24 @@
 """sft: base model, SFT rows -> models/sft/; the monitor pairs' log-probs are followed while training"""
 
-from picollm import distributed, entry, params, resume
-from picollm.checkpoint import load_model_and_tokenizer
-from picollm.data.encode import encode_pairs, encode_sft
-from picollm.data.records import read_preferences, read_sft
-from picollm.data.rows import PairRows, ResponseRows
-from picollm.objectives import language_modelling
-from picollm.run import History, Run, write_results
-from picollm.sampling import preview
-from picollm.scoring import pair_logps, response_bytes, response_tokens
-from picollm.train import fit, steps_for
+from picollm.batching.encode import encode_pairs, encode_sft
+from picollm.batching.rows import PairRows, ResponseRows
+from picollm.core import config, entry
+from picollm.core.config import Seed
+from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.settings import Compute
+from picollm.records.jsonl import read_preferences, read_sft
+from picollm.scoring.rows import pair_logps, response_bytes, response_tokens
+from picollm.text.settings import Truncation
+from picollm.training import distributed, resume
+from picollm.training.language_model import language_modelling
+from picollm.training.loop import fit, steps_for
+from picollm.training.preview import preview
+from picollm.training.run import History, Run, write_results
+from picollm.training.settings import Parallel, Sft
 
 
 def main():
-    p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "compile", "sft")
+    p = config.load(Seed, Compute, Parallel, Truncation, Sft)
     device = distributed.set_up(p.deterministic, p.precision)
     state = resume.claim("sft", p)
     model, tokenizer = load_model_and_tokenizer("models/base")
@@ -36,7 +41,7 @@ def main():
         precision=p.precision,
         strategy=p.strategy,
         compile=p.compile,
-        tokens_per_byte=response_tokens(validation_rows) / response_bytes(validation),
+        tokens_per_byte=response_tokens(validation_rows).sum() / response_bytes(validation).sum(),
     )
     history = History()
     for step in fit(run, history, state):

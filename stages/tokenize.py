@@ -1,20 +1,22 @@
 """tokenize: corpus -> data/tokenizer/, data/tokens/{train,validation}.npy"""
 
 from dataclasses import asdict
+from pathlib import Path
 
-from picollm import entry, files, params
-from picollm.checkpoint import base_checkpoint
-from picollm.data.tokens import read_corpus, spread_texts, write_tokens
-from picollm.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
+from picollm.core import config, entry, files
+from picollm.records.parquet import read_corpus, spread_texts
+from picollm.text.settings import TokenizerSettings
+from picollm.text.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
+from picollm.text.tokens import write_tokens
 
 BATCH_ROWS = 1000
 TRAINING_ROWS = 100_000  # documents that the BPE is trained on: more add memory (every new word) and hardly change it
 
 
 def main():
-    p = params.load("tokenizer", "vocabulary")
-    base = base_checkpoint("data/base")
-    if base is not None:
+    p = config.load(TokenizerSettings)
+    base = Path("data/base/model")
+    if base.is_dir():
         tokenizer = load_tokenizer(base)
     elif p.tokenizer == "gpt2":
         tokenizer = gpt2_tokenizer()

@@ -10,11 +10,12 @@ import signal
 import sys
 from pathlib import Path
 
-from picollm import distributed, entry, files
-from picollm.objectives import language_modelling, preference
-from picollm.resume import State
-from picollm.run import History, Run, whole_model
-from picollm.train import fit
+from picollm.core import entry, files
+from picollm.training import distributed
+from picollm.training.loop import fit
+from picollm.training.objective import language_modelling, preference
+from picollm.training.resume import State
+from picollm.training.run import History, Run, whole_model
 from tests.tiny import pair_rows, response_rows, tiny_model, training
 
 

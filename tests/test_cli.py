@@ -8,14 +8,16 @@ from random import Random
 import pytest
 import torch
 
-from picollm import cli, lock, params
-from picollm.checkpoint import load_model_and_tokenizer, save_model
-from picollm.errors import DataError, PicollmError
-from picollm.resume import State
-from picollm.sampling import complete
+from picollm import cli
+from picollm.core import config as params
+from picollm.core.errors import DataError, PicollmError
+from picollm.inference.sampling import complete
+from picollm.model.directory import load_model_and_tokenizer, save_model
 from picollm.stories.compose import Parts, compose
 from picollm.stories.spec import SLOTS, parse_prompt, prompt_text
-from picollm.tokenizer import train_bpe
+from picollm.text.tokenizer import train_bpe
+from picollm.training import lock
+from picollm.training.resume import State
 from tests.tiny import tiny_model
 
 ROOT = Path(__file__).parents[1]

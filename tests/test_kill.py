@@ -179,7 +179,8 @@ def test_a_kill_while_results_are_written_costs_no_training(after, project, expe
     project.run("dvc", "repro", "reference")
     code = f"""
 import os, signal
-from picollm import files, run
+from picollm.core import files
+from picollm.training import run
 owner = run if "{after}" == "save_model" else files
 real = owner.{after}
 def killed(*arguments):

@@ -69,13 +69,13 @@ def test_every_import_goes_to_a_lower_layer():
     ("file", "line", "expected"),
     [
         ("picollm/losses.py", "from picollm import train", "picollm.losses imports picollm.train"),
-        ("picollm/losses.py", "import picollm.model", "picollm.losses imports picollm.model"),
-        ("picollm/params.py", "from picollm.files import read_json", "picollm.params imports picollm.files"),
+        ("picollm/losses.py", "import picollm.model.transformer", "picollm.losses imports picollm.model"),
+        ("picollm/params.py", "from picollm.core.files import read_json", "picollm.params imports picollm.files"),
         ("picollm/cli.py", "from stages import dpo", "picollm.cli imports stages.dpo"),
         ("stages/sft.py", "from stages.dpo import main", "sft imports stages.dpo"),
         (
             "picollm/stories/dread.py",
-            "def f():\n    import picollm.providers",
+            "def f():\n    import picollm.datagen.providers",
             "picollm.stories.dread imports picollm.providers",
         ),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from picollm.params import SCALARS, SECTIONS
+from picollm.core.config import SCALARS, SECTIONS
 from tests.imports import closure
 
 ROOT = Path(__file__).parents[1]
@@ -180,7 +180,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def test_an_import_that_is_not_declared_is_found(copy):
-    replace(copy / "picollm/losses.py", "import torch\n", "import torch\n\nimport picollm.measures\n")
+    replace(copy / "picollm/losses.py", "import torch\n", "import torch\n\nimport picollm.evaluation.measures\n")
     assert "dpo: picollm/measures.py is imported and not declared" in code_problems(copy)
 
 

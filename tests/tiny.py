@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from picollm.data.rows import PairRows, ResponseRows
-from picollm.model import Transformer
-from picollm.params import Training
-from picollm.shape import ModelConfig
+from picollm.batching.rows import PairRows, ResponseRows
+from picollm.core.config import Training
+from picollm.model.shape import ModelConfig
+from picollm.model.transformer import Transformer
 
 VOCABULARY = 23
 

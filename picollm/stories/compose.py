@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from random import Random
 
-from picollm.errors import DataError
+from picollm.core.errors import DataError
 from picollm.stories import parts as lists
 from picollm.stories.spec import StorySpec, prompt_text, with_article
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from picollm.errors import DataError
+from picollm.core.errors import DataError
 
 INSTRUCTION = "Write a short horror story that follows this story specification."
 SLOTS = ("title", "setting", "protagonist", "companion", "object", "rule", "twist")

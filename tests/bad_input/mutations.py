@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, currently_in_test_context, event, settings
 from hypothesis import strategies as st
 
-from picollm.errors import PicollmError
+from picollm.core.errors import PicollmError
 
 LONGEST_MESSAGE = 2000  # characters: a message is read by a person, whatever the input's size
 

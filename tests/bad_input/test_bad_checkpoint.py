@@ -13,10 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picollm import datasets
-from picollm.checkpoint import load_model, load_model_and_tokenizer, read_config, save_model
-from picollm.errors import CheckpointError, ParamsError, PicollmError
-from picollm.tokenizer import train_bpe
+from picollm.core.errors import CheckpointError, ParamsError, PicollmError
+from picollm.datagen import datasets
+from picollm.model.directory import load_model, load_model_and_tokenizer, read_config, save_model
+from picollm.text.tokenizer import train_bpe
 from tests.bad_input.mutations import ANY_JSON, LONGEST_MESSAGE, TEXTS, as_json, changed, damaged, outcome, tries
 from tests.tiny import tiny_model
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from picollm import params
-from picollm.data.pairs import preference_probability
-from picollm.errors import ParamsError
-from picollm.generate import pick
-from picollm.model import Transformer
-from picollm.optim import ADAM_BETAS
-from picollm.shape import ModelConfig
-from picollm.train import steps_for
+from picollm.core import config as params
+from picollm.core.errors import ParamsError
+from picollm.inference.generate import pick
+from picollm.model.shape import ModelConfig
+from picollm.model.transformer import Transformer
+from picollm.stories.labels import preference_probability
+from picollm.training.loop import steps_for
+from picollm.training.optim import ADAM_BETAS
 from tests.bad_input.mutations import LEAVES, LONGEST_MESSAGE, changed, damaged, outcome, tries
 from tests.tiny import tiny_model
 

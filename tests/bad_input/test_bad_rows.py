@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picollm.data.records import parse_preference_row, parse_sft_row, read_preferences, read_sft
-from picollm.data.tokens import read_corpus
-from picollm.errors import DataError
-from picollm.files import MAX_DEPTH, has_half_characters, read_json, read_jsonl, write_json, write_jsonl
-from picollm.providers import load_tinystories, mix, read_own_rows, read_text_stories, write_corpus
+from picollm.core.errors import DataError
+from picollm.core.files import MAX_DEPTH, has_half_characters, read_json, read_jsonl, write_json, write_jsonl
+from picollm.datagen.providers import load_tinystories, mix, read_own_rows, read_text_stories, write_corpus
+from picollm.records.jsonl import parse_preference_row, parse_sft_row, read_preferences, read_sft
+from picollm.text.tokens import read_corpus
 from tests.bad_input.mutations import (
     ANY_JSON,
     LONGEST_MESSAGE,

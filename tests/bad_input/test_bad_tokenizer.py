@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from picollm.errors import TokenizerError
-from picollm.tokenizer import MAX_BYTES, Tokenizer, load_tokenizer, train_bpe
+from picollm.core.errors import TokenizerError
+from picollm.text.tokenizer import MAX_BYTES, Tokenizer, load_tokenizer, train_bpe
 from tests.bad_input.mutations import (
     ANY_JSON,
     LONGEST_MESSAGE,

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from picollm.errors import DataError
+from picollm.core.errors import DataError
 from picollm.stories.compose import Parts, compose, distinct, specifications
 from picollm.stories.spec import SLOTS, prompt_text
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picollm.errors import DataError
+from picollm.core.errors import DataError
 from picollm.stories.spec import (
     SLOTS,
     StorySpec,

@@ -6,7 +6,7 @@ from string import Formatter
 
 import pytest
 
-from picollm import measures
+from picollm.evaluation import measures
 from picollm.stories.compose import Parts, specifications
 from picollm.stories.dread import dread
 from picollm.stories.spec import SLOTS, StorySpec

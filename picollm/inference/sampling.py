@@ -1,0 +1,74 @@
+"""Completions of prompts as text: for the sample stage and the command line."""
+
+import hashlib
+from collections.abc import Sequence
+
+from picollm.batching.encode import encode_prompts
+from picollm.core.errors import DataError
+from picollm.inference.generate import generate
+from picollm.inference.settings import Sample
+from picollm.model.transformer import Transformer
+from picollm.text.tokenizer import Tokenizer
+
+
+def sample_seed(seed: int, key: str) -> int:
+    """The seed of one sample, from the run's seed and the sample's own name, stable over machines and versions."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:7], "big")
+
+
+def complete(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: Sample,
+    truncate: bool,
+) -> list[dict]:
+    """One completion per prompt: {completion, ended, prompt_ids, completion_ids} each.
+
+    Where a prompt and `max_new_tokens` do not fit the model's context together: a DataError, or, with `truncate`, the prompt
+    is cut from the left.
+    """
+    context = model.config.max_position_embeddings
+    new_tokens = min(settings.max_new_tokens, context - 1)
+    longest = max(map(len, tokenizer.encode_batch(prompts))) + 1
+    if longest + settings.max_new_tokens > context and not truncate:
+        raise DataError(
+            f"a prompt of {longest} tokens and sample.max_new_tokens: {settings.max_new_tokens} exceed the model's context of "
+            f"{context}; lower sample.max_new_tokens, or set truncate: true"
+        )
+    encoded = encode_prompts(prompts, tokenizer, context - new_tokens)
+    completions = generate(
+        model,
+        encoded,
+        seeds,
+        new_tokens,
+        settings.temperature,
+        settings.top_p,
+        tokenizer.eos_id,
+        settings.batch_size,
+    )
+    return [
+        {
+            "completion": tokenizer.decode(completion.ids),
+            "ended": completion.ended,
+            "prompt_ids": prompt,
+            "completion_ids": completion.ids,
+        }
+        for prompt, completion in zip(encoded, completions, strict=True)
+    ]
+
+
+def sample_rows(
+    model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], settings: Sample, truncate: bool, seed: int
+) -> list[dict]:
+    """Complete the first `settings.prompts` prompts of each split; rows are {id, split, prompt}."""
+    taken: dict[str, int] = {}
+    chosen = []
+    for row in rows:
+        taken[row["split"]] = taken.get(row["split"], 0) + 1
+        if taken[row["split"]] <= settings.prompts:
+            chosen.append(row)
+    seeds = [sample_seed(seed, row["id"]) for row in chosen]
+    completions = complete(model, tokenizer, [row["prompt"] for row in chosen], seeds, settings, truncate)
+    return [{**row, **completion} for row, completion in zip(chosen, completions, strict=True)]

@@ -1,0 +1,262 @@
+"""Model directory <-> model: config.json, model.safetensors, generation_config.json and the tokenizer's files.
+
+The directory is a Hugging Face Llama directory: transformers, TRL, vLLM and llama.cpp read it as it is, and any such
+directory of theirs can be read here. Nothing is unpickled.
+"""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from picollm.core import files
+from picollm.core.config import Size
+from picollm.core.errors import CheckpointError, DataError, shown
+from picollm.model.settings import MAX_PARAMETERS, Layers
+from picollm.model.shape import ModelConfig
+from picollm.model.transformer import Transformer
+from picollm.text.tokenizer import Tokenizer, load_tokenizer
+
+WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+FLOATS = {"F64", "F32", "F16", "BF16"}
+HASH = re.compile(r"[0-9a-f]{30,64}")  # how the caches of DVC and of the Hugging Face hub name a file
+
+
+class LlamaConfig(BaseModel):
+    """The keys of a transformers Llama config.json that decide what the weights mean; other keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, protected_namespaces=())
+
+    model_type: Literal["llama"]
+    vocab_size: Size
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: Layers
+    num_attention_heads: Size
+    num_key_value_heads: Size | None = None
+    head_dim: Size | None = None
+    max_position_embeddings: Size
+    rope_theta: Annotated[float, Field(gt=0)] | None = None
+    rope_parameters: dict | None = None
+    rope_scaling: None = None
+    rms_norm_eps: Annotated[float, Field(gt=0)] = 1e-6
+    tie_word_embeddings: bool = False
+    hidden_act: Literal["silu"] = "silu"
+    attention_bias: Literal[False] = False
+    mlp_bias: Literal[False] = False
+    quantization_config: None = None
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The shape that a model directory's config.json gives. Raises CheckpointError for a model that is not this Llama."""
+    path = folder / CONFIG
+    if not os.path.isfile(path):
+        raise CheckpointError(f"{path}: no such file; expected a Hugging Face Llama directory")
+    try:
+        config = LlamaConfig.model_validate(files.read_json(path))
+    except DataError as error:
+        raise CheckpointError(str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ": ".join([str(path), *map(str, first["loc"])])
+        raise CheckpointError(f"{where}: {first['msg']} (found {shown(first['input'])})") from None
+    rope = config.rope_parameters or {}
+    if rope.get("rope_type", "default") != "default":
+        raise CheckpointError(
+            f"{path}: rope_parameters.rope_type: {shown(rope['rope_type'])}; only default is supported"
+        )
+    theta = config.rope_theta or rope.get("rope_theta", 10000.0)
+    if isinstance(theta, bool) or not isinstance(theta, int | float) or not 0 < theta <= sys.float_info.max:
+        raise CheckpointError(f"{path}: rope_theta: {shown(theta)}; expected a number above 0")
+    shape = ModelConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        num_key_value_heads=config.num_key_value_heads or config.num_attention_heads,
+        max_position_embeddings=config.max_position_embeddings,
+        rope_theta=float(theta),
+        rms_norm_eps=config.rms_norm_eps,
+        tie_word_embeddings=config.tie_word_embeddings,
+    )
+    problem = shape.problem()
+    if problem is None and config.head_dim not in (None, shape.head_size):
+        problem = f"head_dim {config.head_dim} is not hidden_size / num_attention_heads = {shape.head_size}"
+    if problem:
+        raise CheckpointError(f"{path}: {problem}")
+    return shape
+
+
+def load_model(folder: str | Path) -> Transformer:
+    """The model of a directory, in float32 on the CPU. Raises CheckpointError naming the file and the tensor."""
+    folder = Path(folder)
+    _refuse_links_out(folder)
+    config = read_config(folder)
+    if (parameters := config.parameter_count()) > MAX_PARAMETERS:
+        raise CheckpointError(
+            f"{folder / CONFIG}: vocab_size, hidden_size, intermediate_size and num_hidden_layers make {parameters:,} "
+            f"parameters; expected at most {MAX_PARAMETERS:,}"
+        )
+    with torch.device("meta"):
+        empty = Transformer(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
+    if config.tie_word_embeddings:
+        del expected["lm_head.weight"]
+    state = {}
+    for path in _weight_files(folder):
+        tensors = _read_tensors(path, expected)
+        if twice := state.keys() & tensors.keys():
+            raise CheckpointError(f"{path}: tensor {min(twice)} stands in another file too")
+        state |= tensors
+    missing = sorted(expected.keys() - state.keys())
+    if missing:
+        raise CheckpointError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} of {len(expected)} are)")
+    if config.tie_word_embeddings:
+        state["lm_head.weight"] = state["model.embed_tokens.weight"]
+    model = Transformer(config)
+    model.load_state_dict(state)
+    return model
+
+
+def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer]:
+    """Both halves of a model directory, after checking that they have the same vocabulary."""
+    folder = Path(folder)
+    _refuse_links_out(folder)
+    tokenizer = load_tokenizer(folder)
+    check_vocabulary(read_config(folder), tokenizer, folder)
+    return load_model(folder), tokenizer
+
+
+def check_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
+    if config.vocab_size != tokenizer.vocab_size:
+        raise CheckpointError(
+            f"{folder / CONFIG}: vocab_size is {config.vocab_size}, but the tokenizer beside it has "
+            f"{tokenizer.vocab_size} tokens; the two must belong together"
+        )
+
+
+def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> None:
+    """Write a whole model directory, or none: it is made beside `folder` and then takes its place."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(left)  # of a process that was killed while it wrote
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    draft.chmod(0o755)
+    try:
+        files.write_json(draft / CONFIG, _config_json(model, tokenizer))
+        files.write_json(draft / "generation_config.json", _generation_json(model.config, tokenizer))
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+        if model.config.tie_word_embeddings:
+            del state["lm_head.weight"]
+        save_file(state, draft / WEIGHTS, metadata={"format": "pt"})
+        tokenizer.save(draft)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _config_json(model: Transformer, tokenizer: Tokenizer) -> dict:
+    config = model.config
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "num_key_value_heads": config.num_key_value_heads,
+        "head_dim": config.head_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "rope_theta": config.rope_theta,
+        "rms_norm_eps": config.rms_norm_eps,
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "bos_token_id": tokenizer.bos_id,
+        "eos_token_id": tokenizer.eos_id,
+        "pad_token_id": tokenizer.pad_id,
+        "torch_dtype": "float32",
+    }
+
+
+def _generation_json(config: ModelConfig, tokenizer: Tokenizer) -> dict:
+    return {
+        "bos_token_id": tokenizer.bos_id,
+        "eos_token_id": tokenizer.eos_id,
+        "pad_token_id": tokenizer.pad_id,
+        "max_length": config.max_position_embeddings,
+    }
+
+
+def _refuse_links_out(folder: Path) -> None:
+    """A directory from elsewhere may hold links; what they lead to is neither read nor copied as part of a model."""
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if name.endswith((".json", ".safetensors")) and _leads_out(folder / name):
+            raise CheckpointError(f"{folder / name}: a link out of its directory; put the file itself there")
+
+
+def _leads_out(path: Path) -> bool:
+    """Whether `path` is a link to a file outside its directory that is not one of a cache whose names are hashes."""
+    target = Path(os.path.realpath(path))
+    inside = Path(os.path.realpath(path.parent)) in target.parents
+    return path.is_symlink() and not inside and not HASH.fullmatch(target.name)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a directory: one, or those that its index names."""
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    index = folder / INDEX
+    if not index.is_file():
+        raise CheckpointError(f"{folder / WEIGHTS}: no such file; expected a Hugging Face Llama directory")
+    try:
+        content = files.read_json(index)
+    except DataError as error:
+        raise CheckpointError(str(error)) from None
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
+    beside = {path.name for path in folder.iterdir() if path.is_file() and not _leads_out(path)}
+    for name in names:
+        if not isinstance(name, str) or name not in beside:
+            raise CheckpointError(f"{index}: weight_map: {shown(name)} is not a file beside it")
+    return [folder / name for name in sorted(set(names))]
+
+
+def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """The tensors of one file, whose names, shapes and types are checked before their data is read."""
+    state = {}
+    try:
+        with safe_open(path, framework="pt") as reader:
+            for name in sorted(reader.keys()):
+                if name not in expected:
+                    if name.endswith("rotary_emb.inv_freq") or name == "lm_head.weight":
+                        continue  # derived from the configuration: old files store them all the same
+                    raise CheckpointError(f"{path}: tensor {name:.200} has no place in this model")
+                view = reader.get_slice(name)
+                shape, dtype = tuple(view.get_shape()), view.get_dtype()
+                if shape != expected[name]:
+                    raise CheckpointError(
+                        f"{path}: tensor {name} has shape {shown(shape)}; config.json asks for {expected[name]}"
+                    )
+                if dtype not in FLOATS:
+                    raise CheckpointError(f"{path}: tensor {name} has type {dtype}; expected one of {sorted(FLOATS)}")
+                state[name] = reader.get_tensor(name).float()
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file: {error!s:.300}") from None
+    except (RuntimeError, MemoryError) as error:  # what torch and safetensors raise where memory ends
+        raise CheckpointError(f"{path}: cannot be held in memory: {error!s:.300}") from None
+    return state

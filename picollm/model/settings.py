@@ -1,0 +1,50 @@
+"""Settings of the model: its shape, the base to start from, and how it computes. No torch."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from picollm.core.config import Positive, Settings, Size, Text
+from picollm.model.shape import ModelConfig
+
+Layers = Annotated[int, Field(ge=1, le=1024)]
+TRAINED_BYTES = 16  # per parameter in training: weight, gradient and two moments, four bytes each
+MAX_PARAMETERS = 2**40 // TRAINED_BYTES
+
+
+class ModelShape(Settings):
+    """Shape of the Llama decoder, in transformers' names."""
+
+    section: ClassVar[str] = "model"
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: Layers
+    num_attention_heads: Size
+    num_key_value_heads: Size
+    max_position_embeddings: Annotated[int, Field(ge=16, le=2**24)]
+    rope_theta: Positive
+    rms_norm_eps: Positive
+    tie_word_embeddings: bool
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if problem := self.shape(vocabulary=1).problem():
+            raise ValueError(problem)
+        return self
+
+    def shape(self, vocabulary: int) -> ModelConfig:
+        return ModelConfig(vocab_size=vocabulary, **self.model_dump())
+
+
+class InitFrom(Settings):
+    """The base checkpoint to start from instead of pretraining; read by import_base alone."""
+
+    section: ClassVar[str] = "pretrain"
+    init_from: Text | None
+
+
+class Compute(Settings):
+    """How every stage that runs a model computes."""
+
+    deterministic: bool
+    precision: Literal["float32", "tf32", "bfloat16"]

@@ -1,0 +1,20 @@
+"""Settings of preference learning."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from picollm.core.config import NonNegative, Positive
+from picollm.training.settings import Epochs, Training
+
+
+class Dpo(Training):
+    """`beta` and `label_smoothing` as in preference/losses.py; `sft_weight` adds that multiple of the chosen response's negative
+    log-likelihood per token."""
+
+    section: ClassVar[str] = "dpo"
+    loss: Literal["sigmoid", "ipo"]
+    beta: Positive
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    sft_weight: NonNegative
+    epochs: Epochs

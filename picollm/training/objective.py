@@ -1,0 +1,30 @@
+"""An objective: (model, batch) -> sums and counts, so that micro-batches change speed and never the result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from picollm.batching.batch import Batch
+from picollm.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the batch: `loss` and each metric divided by `count` are means."""
+
+    loss: Tensor
+    count: Tensor
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+
+    def plus(self, other: "Sums") -> "Sums":
+        """The sums over both batches, detached from the graph."""
+        metrics = {name: value + other.metrics[name] for name, value in self.metrics.items()}
+        return Sums(self.loss.detach() + other.loss.detach(), self.count + other.count, metrics)
+
+    def nothing(self) -> "Sums":
+        """The same batch counted zero times; the graph stays, its gradients are zero."""
+        return Sums(self.loss * 0, self.count * 0, {name: value * 0 for name, value in self.metrics.items()})
+
+
+Objective = Callable[[Transformer, Batch], Sums]

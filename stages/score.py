@@ -1,0 +1,37 @@
+"""score MODEL: one model and the SFT model, test rows, pairs and the model's samples -> data/scores/MODEL/, log-probs in nats"""
+
+import sys
+from pathlib import Path
+
+from picollm.core import config, entry, files
+from picollm.model import runtime
+from picollm.model.directory import load_model, load_model_and_tokenizer
+from picollm.model.settings import Compute
+from picollm.records.jsonl import read_preferences, read_sft
+from picollm.scoring.scorer import Scorer
+from picollm.scoring.settings import Score
+from picollm.text.settings import Truncation
+
+SPLITS = ("test", "unseen")
+
+
+def main():
+    name = sys.argv[1]
+    p = config.load(Compute, Truncation, Score)
+    device = runtime.set_up(p.deterministic, p.precision)
+    model, tokenizer = load_model_and_tokenizer(f"models/{name}")
+    model.to(device)
+    reference = model if name == "sft" else load_model("models/sft").to(device)
+    scorer = Scorer(tokenizer, model.config.max_position_embeddings, p.truncate, p.score.batch_size, p.precision)
+    files.write_jsonl(f"data/scores/{name}/responses.jsonl", scorer.responses(model, read_sft("data/sft/test.jsonl")))
+    samples = [row for _, row in files.read_jsonl(f"data/samples/{name}.jsonl")]
+    for split in SPLITS:
+        if Path(f"data/preferences/{split}.jsonl").exists():
+            pairs = scorer.pairs(model, read_preferences(f"data/preferences/{split}.jsonl"))
+            files.write_jsonl(f"data/scores/{name}/pairs_{split}.jsonl", pairs)
+        if rows := [row for row in samples if row["split"] == split]:
+            files.write_jsonl(f"data/scores/{name}/samples_{split}.jsonl", scorer.samples(model, reference, rows))
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,64 @@
+import pytest
+
+from picollm.batching.encode import encode_pairs, encode_prompts, encode_sft
+from picollm.core.errors import DataError
+from picollm.records.jsonl import PreferenceRecord, SFTRecord
+from picollm.text.tokenizer import train_bpe
+
+
+@pytest.fixture(scope="module")
+def letters():
+    """A tokenizer whose tokens are single bytes: token 1 + rank of the byte; 0 is bos and eos at once."""
+    return train_bpe(iter(["ab"]), 257)
+
+
+def ids(tokenizer, text):
+    return tokenizer.encode(text)
+
+
+def sft(prompt, response):
+    return SFTRecord("row-7", prompt, prompt, response)
+
+
+def pair(prompt, chosen, rejected):
+    return PreferenceRecord("pair-3", prompt, prompt, chosen, rejected, 1.0, 0.0, None, "own")
+
+
+def test_a_row_is_bos_prompt_response_eos(letters):
+    (sequence,), (prompt_length,) = encode_sft([sft("ab", "cd")], letters, 10, False)
+    assert sequence.tolist() == [letters.bos_id, *ids(letters, "abcd"), letters.eos_id]
+    assert prompt_length == 3
+
+
+def test_both_responses_of_a_pair_share_the_prompt(letters):
+    (prompt,), (chosen,), (rejected,) = encode_pairs([pair("ab", "c", "def")], letters, 10, False)
+    assert prompt.tolist() == [0, *ids(letters, "ab")]
+    assert chosen.tolist() == [*ids(letters, "c"), 0]
+    assert rejected.tolist() == [*ids(letters, "def"), 0]
+
+
+def test_a_row_that_does_not_fit_is_an_error_that_names_it(letters):
+    encode_sft([sft("abcd", "ef")], letters, 8, False)  # bos + 4 + 2 + eos
+    with pytest.raises(DataError, match="row-7: prompt and response take 8 tokens, the model's context is 7"):
+        encode_sft([sft("abcd", "ef")], letters, 7, False)
+    with pytest.raises(DataError, match="pair-3: prompt and response take 9 tokens"):
+        encode_pairs([pair("abcd", "ef", "efg")], letters, 8, False)
+
+
+def test_truncation_cuts_the_prompt_from_the_left_by_the_pairs_longer_response(letters):
+    (prompt,), (chosen,), (rejected,) = encode_pairs([pair("abcd", "ef", "efg")], letters, 7, True)
+    # The longer response takes 3 + eos of 7 tokens: bos and two prompt tokens remain, for both.
+    assert prompt.tolist() == [0, *ids(letters, "cd")]
+    assert rejected.tolist() == [*ids(letters, "efg"), 0]
+    assert chosen.tolist() == [*ids(letters, "ef"), 0]
+
+
+def test_a_response_longer_than_the_context_is_cut_from_the_right_and_keeps_bos(letters):
+    (sequence,), (length,) = encode_sft([sft("ab", "cdefgh")], letters, 5, True)
+    assert sequence.tolist() == [0, *ids(letters, "cdef")]
+    assert length == 1
+
+
+def test_prompts_keep_their_end(letters):
+    assert encode_prompts(["abcd", "a"], letters, 3) == [[0, *ids(letters, "cd")], [0, *ids(letters, "a")]]
+    assert encode_prompts(["abcd"], letters, 1) == [[0]]

@@ -1,0 +1,141 @@
+import pytest
+import torch
+
+from picollm.core.config import Sample
+from picollm.core.errors import DataError
+from picollm.inference.sampling import PREVIEW_TOKENS, complete, preview, sample_rows, sample_seed
+from picollm.text.tokenizer import train_bpe
+from tests.tiny import tiny_model
+
+CONTEXT = 24
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_bpe(iter(["the cat sat on the mat", "a bat and a hat"]), 270)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer):
+    return tiny_model(vocab_size=tokenizer.vocab_size)
+
+
+def settings(**changes):
+    values = {"prompts": 2, "max_new_tokens": 10, "batch_size": 3, "temperature": 1.0, "top_p": 1.0}
+    return Sample(**{**values, **changes})
+
+
+def rows(*ids):
+    """Rows whose id names the split: test-0 and so on."""
+    return [{"id": id, "split": id.split("-")[0], "prompt": f"a cat {id[-1]}"} for id in ids]
+
+
+def greedy(model, ids, count, eos_id):
+    """Plain greedy decoding, without a cache and without a batch."""
+    ids, made = list(ids), []
+    for _ in range(count):
+        with torch.no_grad():
+            made.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+        if made[-1] == eos_id:
+            return made[:-1], True
+        ids.append(made[-1])
+    return made, False
+
+
+def test_a_seed_is_the_beginning_of_the_hash_of_run_and_name():
+    # printf '1/test-0' | sha256sum | cut -c1-14, read as a hexadecimal number
+    assert sample_seed(1, "test-0") == 6932292990945168
+    assert len({sample_seed(seed, f"test-{number}") for seed in range(5) for number in range(20)}) == 100
+
+
+def test_greedy_completions_are_those_of_a_plain_loop(model, tokenizer):
+    prompts = ["the cat", "a", "a bat and"]
+    completions = complete(model, tokenizer, prompts, [1, 2, 3], settings(temperature=0.0, batch_size=2), True)
+    for prompt, completion in zip(prompts, completions, strict=True):
+        ids = [tokenizer.bos_id, *tokenizer.encode(prompt)]
+        made, ended = greedy(model, ids, 10, tokenizer.eos_id)
+        assert completion == {
+            "completion": tokenizer.decode(made),
+            "ended": ended,
+            "prompt_ids": ids,
+            "completion_ids": made,
+        }
+
+
+def test_a_completion_ends_before_the_end_of_text(model, tokenizer):
+    # Of enough random completions some end: each token is the end of text with a chance of about 1 in 270.
+    completions = complete(model, tokenizer, ["a"] * 200, range(200), settings(batch_size=200), True)
+    assert {completion["ended"] for completion in completions} == {True, False}
+    for completion in completions:
+        assert tokenizer.eos_id not in completion["completion_ids"]
+        assert completion["ended"] == (len(completion["completion_ids"]) < 10)
+
+
+def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(model, tokenizer):
+    prompts, seeds = ["the cat", "a", "a bat and", "the", "on the mat"], [11, 12, 13, 14, 15]
+    together = complete(model, tokenizer, prompts, seeds, settings(batch_size=5), True)
+    assert together == complete(model, tokenizer, prompts, seeds, settings(batch_size=2), True)
+    for prompt, seed, sample in zip(prompts, seeds, together, strict=True):
+        assert [sample] == complete(model, tokenizer, [prompt], [seed], settings(batch_size=1), True)
+    assert together != complete(model, tokenizer, prompts, [21, 22, 23, 24, 25], settings(batch_size=5), True)
+
+
+def test_a_long_prompt_is_cut_from_the_left_and_keeps_its_beginning_of_text(model, tokenizer):
+    text = "the cat sat on the mat and a bat sat on a hat and on the cat"
+    ids = tokenizer.encode(text)
+    completion = complete(model, tokenizer, [text], [1], settings(max_new_tokens=10), True)[0]
+    room = CONTEXT - 10
+    assert len(ids) > room
+    assert completion["prompt_ids"] == [tokenizer.bos_id, *ids[-(room - 1) :]]
+
+
+def test_a_prompt_that_leaves_no_room_is_an_error_that_names_the_parameter(model, tokenizer):
+    length = 1 + len(tokenizer.encode("the cat sat"))
+    complete(model, tokenizer, ["a", "the cat sat"], [1, 2], settings(max_new_tokens=CONTEXT - length), False)
+    with pytest.raises(
+        DataError, match=rf"prompt of {length} tokens and sample.max_new_tokens: {CONTEXT - length + 1} exceed"
+    ):
+        complete(model, tokenizer, ["a", "the cat sat"], [1, 2], settings(max_new_tokens=CONTEXT - length + 1), False)
+
+
+@pytest.mark.parametrize("asked", [CONTEXT - 1, CONTEXT, 500])
+def test_a_completion_never_outgrows_the_context(model, tokenizer, asked):
+    completions = complete(model, tokenizer, ["the cat"] * 20, range(20), settings(max_new_tokens=asked), True)
+    lengths = {len(row["prompt_ids"]) + len(row["completion_ids"]) for row in completions}
+    assert max(lengths) == CONTEXT
+
+
+def test_the_first_prompts_of_each_split_are_completed_in_their_order(model, tokenizer):
+    given = rows("test-0", "unseen-0", "test-1", "test-2", "unseen-1", "unseen-2")
+    made = sample_rows(model, tokenizer, given, settings(prompts=2), False, seed=1)
+    assert [row["id"] for row in made] == ["test-0", "unseen-0", "test-1", "unseen-1"]
+    assert list(made[0]) == ["id", "split", "prompt", "completion", "ended", "prompt_ids", "completion_ids"]
+    assert [row["prompt"] for row in made] == ["a cat 0", "a cat 0", "a cat 1", "a cat 1"]
+
+
+def test_a_split_with_fewer_prompts_gives_all_it_has(model, tokenizer):
+    assert len(sample_rows(model, tokenizer, rows("test-0", "test-1"), settings(prompts=9), False, seed=1)) == 2
+
+
+def test_a_row_is_completed_by_the_seed_of_its_name_whatever_rows_stand_beside_it(model, tokenizer):
+    many = sample_rows(model, tokenizer, rows("test-0", "test-1", "unseen-0"), settings(), False, seed=7)
+    assert sample_rows(model, tokenizer, rows("test-1"), settings(), False, seed=7) == [many[1]]
+    own = complete(model, tokenizer, ["a cat 1"], [sample_seed(7, "test-1")], settings(), True)[0]
+    assert many[1]["completion_ids"] == own["completion_ids"]
+    # Equal prompts of two names, and one name under two run seeds, are other samples.
+    assert many[0]["prompt"] == many[2]["prompt"] and many[0]["completion"] != many[2]["completion"]
+    assert sample_rows(model, tokenizer, rows("test-1"), settings(), False, seed=8) != [many[1]]
+
+
+def test_a_preview_is_the_greedy_beginning_on_one_line(tokenizer):
+    roomy = tiny_model(vocab_size=tokenizer.vocab_size, max_position_embeddings=128)
+    made, _ = greedy(roomy, [tokenizer.bos_id, *tokenizer.encode("the cat")], PREVIEW_TOKENS, tokenizer.eos_id)
+    text = preview(roomy, tokenizer, "the cat")
+    assert text == " ".join(tokenizer.decode(made).split())
+    assert "\n" not in text
+
+
+def test_a_preview_fits_a_context_shorter_than_itself(model, tokenizer):
+    assert CONTEXT < PREVIEW_TOKENS
+    made, _ = greedy(model, [tokenizer.bos_id], CONTEXT - 1, tokenizer.eos_id)
+    assert preview(model, tokenizer, "the cat sat on the mat") == " ".join(tokenizer.decode(made).split())

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from picollm.batching.rows import ResponseRows
+from picollm.core.errors import DataError
+from picollm.core.files import write_jsonl
+from picollm.records.jsonl import PreferenceRecord, SFTRecord
+from picollm.scoring.rows import pair_logps, read_reference, response_bytes, response_tokens, row_logps
+from tests.tiny import pair_rows, response_rows, tiny_model
+
+
+def plain_logps(model, sequence, prompt_length):
+    """The sum over the response's tokens, one sequence at a time and unpadded."""
+    ids = torch.tensor(sequence)
+    with torch.no_grad():
+        logps = model(ids[None])[0].log_softmax(dim=-1)
+    return sum(logps[place - 1, ids[place]].item() for place in range(prompt_length, len(ids)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_row_logps_are_sums_over_the_response_in_the_order_of_the_rows(batch_size):
+    model, rows = tiny_model(), response_rows(10)
+    expected = [plain_logps(model, ids, 2) for ids in rows.sequences]
+    assert len({len(ids) for ids in rows.sequences}) > 3  # so that rows are sorted and padded
+    assert np.allclose(row_logps(model, rows, batch_size, "float32"), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+@pytest.mark.parametrize("reference", [True, False])
+def test_pair_logps_hold_chosen_and_rejected_of_each_pair(batch_size, reference):
+    model, pairs = tiny_model(), pair_rows(7, reference=reference)
+    expected = [
+        [plain_logps(model, np.concatenate((prompt, response)), len(prompt)) for response in responses]
+        for prompt, *responses in zip(pairs.prompts, pairs.chosen, pairs.rejected, strict=True)
+    ]
+    logps = pair_logps(model, pairs, batch_size, "float32")
+    assert logps.shape == (7, 2)
+    assert np.allclose(logps, expected, atol=1e-4)
+
+
+def test_bfloat16_is_near_and_another_computation():
+    model, rows = tiny_model(), response_rows(10)
+    exact, rough = (row_logps(model, rows, 4, precision) for precision in ("float32", "bfloat16"))
+    assert np.allclose(rough, exact, rtol=0.02)
+    assert not np.array_equal(rough, exact)
+
+
+def test_prompt_lengths_may_differ_between_rows():
+    model = tiny_model()
+    sequences = [np.array([0, 5, 6, 7]), np.array([0, 5, 6, 7, 8, 9])]
+    rows = ResponseRows(sequences, [3, 1])
+    expected = [plain_logps(model, sequences[0], 3), plain_logps(model, sequences[1], 1)]
+    assert np.allclose(row_logps(model, rows, 2, "float32"), expected, atol=1e-4)
+    assert response_tokens(rows) == 1 + 5
+
+
+def test_response_bytes_are_those_of_the_responses_alone():
+    records = [SFTRecord("a", "prompt", "prompt", "naïve"), SFTRecord("b", "prompt", "prompt", "🦇 bat")]
+    assert response_bytes(records) == 6 + 8
+
+
+# read_reference
+
+
+RECORDS = [PreferenceRecord(id, "p", "p", "c", "r", 1.0, 0.0, None, "own") for id in ("a", "b", "c")]
+ROWS = [
+    {"id": "a", "chosen_logps": -1.5, "rejected_logps": -2.5},
+    {"id": "b", "chosen_logps": -3.25, "rejected_logps": -4},
+    {"id": "c", "chosen_logps": -5.0, "rejected_logps": -6.0},
+]
+
+
+@pytest.fixture
+def reference_file(tmp_path):
+    def write(rows):
+        write_jsonl(tmp_path / "reference.jsonl", rows)
+        return tmp_path / "reference.jsonl"
+
+    return write
+
+
+def test_reference_logps_are_read_as_they_were_written(reference_file):
+    logps = read_reference(reference_file(ROWS), RECORDS)
+    assert logps.dtype == np.float64
+    assert logps.tolist() == [[-1.5, -2.5], [-3.25, -4.0], [-5.0, -6.0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([ROWS[0], ROWS[2], ROWS[1]], r"reference\.jsonl:2: id 'c', expected 'b'"),
+        ([{**ROWS[0], "id": "z"}, *ROWS[1:]], r"reference\.jsonl:1: id 'z', expected 'a'"),
+        ([{"chosen_logps": -1.0, "rejected_logps": -1.0}], r"reference\.jsonl:1: id None, expected 'a'"),
+        (ROWS[:2], r"reference\.jsonl: 2 rows, expected 3"),
+        ([], r"reference\.jsonl: 0 rows, expected 3"),
+        ([*ROWS, ROWS[0]], r"reference\.jsonl:4: more rows than there are pairs \(3\)"),
+    ],
+)
+def test_a_reference_of_other_pairs_is_refused(reference_file, rows, message):
+    with pytest.raises(DataError, match=message):
+        read_reference(reference_file(rows), RECORDS)
+
+
+def test_a_missing_reference_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"reference\.jsonl"):
+        read_reference(tmp_path / "reference.jsonl", RECORDS)

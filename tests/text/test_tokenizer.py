@@ -1,0 +1,546 @@
+import json
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import tiktoken
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import models, normalizers
+
+from picollm.core.errors import TokenizerError
+from picollm.text.tokenizer import (
+    MAX_BYTES,
+    Tokenizer,
+    from_encoding,
+    gpt2_tokenizer,
+    load_tokenizer,
+    train_bpe,
+)
+
+STORIES260K = Path(__file__).parents[2] / "shared/data/stories260k"
+CORPUS = [
+    "Once upon a time there was a lantern.  It didn't shine, and they'd never ask why.\n\nThe end.",
+    "    indented   text\t\twith\r\n\r\nline ends \n and blanks     \n",
+    "aaaa aaa aa a aaaaa baaa abab ababa bababab !!!! ---- ???? 12 123 1234 2024",
+    "Der Bäcker aß die Brötchen; le garçon a mangé. Дом на краю 森の中の家 👻👻 🕯️ e\u0301e\u0301 nai\u0308ve",
+    "\x00\x01\x1c\x1f \x7f\x85\xa0\u2003\u2003\u2028\u3000\u3000",
+] * 3
+TRICKY = [
+    "",
+    " ",
+    "\r\n\r\n\t \x0b\x0c",
+    "we'll WE'LL 's 'S ''s can't've",
+    "e\u0301 \u0301 \u200d\ufe0f 👩‍👩‍👧‍👦 🏳️‍🌈",
+    "<|endoftext|></s><s><unk>",
+    "²³½Ⅷ\u0663 \u0661\u0662 _under_score_ ﷽ \ufeff\ufffe\U0010ffff",
+    "\u0660a\u0300\u0661\u180e\u200b\u2060 \u1680x",
+]
+ANY_TEXT = st.text(st.characters(codec="utf-8"))
+# Pieces of the training corpus and runs of blanks and letters reach the merges that random characters miss.
+LIKELY_TEXT = st.lists(
+    st.one_of(
+        st.sampled_from(["a", "aa", "b", "ab", "é", "e\u0301", "👻", "'", "'s", "12", "!", "Once", "lantern", "森の"]),
+        st.text(st.sampled_from(" \n\r\t\xa0\u2003\u3000\x85\x1c"), max_size=6),
+        ANY_TEXT,
+    )
+).map("".join)
+
+
+@pytest.fixture(scope="module")
+def bpe() -> Tokenizer:
+    return train_bpe(iter(CORPUS), 400)
+
+
+@pytest.fixture(scope="module")
+def folder(bpe, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("bpe")
+    bpe.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reference(folder) -> tokenizers.Tokenizer:
+    return reference_of(folder)
+
+
+def reference_of(folder: Path) -> tokenizers.Tokenizer:
+    """tokenizer.json read by `tokenizers` alone; special tokens in text are ordinary characters."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def ids_of(reference: tokenizers.Tokenizer, text: str) -> list[int]:
+    return reference.encode(text, add_special_tokens=False).ids
+
+
+def runs_through_tiktoken(tokenizer: Tokenizer) -> bool:
+    return hasattr(tokenizer._backend, "encoding")
+
+
+# --- equality with `tokenizers`
+
+
+@settings(max_examples=300, deadline=None)
+@given(LIKELY_TEXT)
+def test_ids_equal_those_of_tokenizers_and_decode_to_the_text(bpe, reference, text):
+    ids = bpe.encode(text)
+    assert ids == ids_of(reference, text)
+    assert bpe.decode(ids) == text
+
+
+@pytest.mark.parametrize("text", TRICKY + CORPUS[:5])
+def test_ids_equal_those_of_tokenizers_on_tricky_text(bpe, reference, text):
+    assert runs_through_tiktoken(bpe)
+    assert bpe.encode(text) == ids_of(reference, text)
+    assert bpe.decode(bpe.encode(text)) == text
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\u3000"])
+@pytest.mark.parametrize("length", [1, 2, 3, 255, 256, 257, 258, 512, 513, 514])
+def test_runs_of_blanks_are_split_as_tokenizers_splits_them(bpe, reference, blank, length):
+    for text in (
+        blank * length + "a",
+        "a" + blank * length,
+        blank * length + "\n!",
+        "x" + blank * length + "1",
+    ):
+        assert bpe.encode(text) == ids_of(reference, text)
+
+
+def test_very_long_runs_neither_overflow_nor_differ(bpe, reference):
+    for text in ("ab" * 50_000, "\r\n" * 50_000 + " x"):
+        assert bpe.encode(text) == ids_of(reference, text)
+    blanks = " " * 1_200_000 + "a"  # more than the places on the stack of tiktoken's regular expressions
+    assert bpe.decode(bpe.encode(blanks)) == blanks
+
+
+def test_every_code_point_falls_into_the_same_piece_as_in_tokenizers(tmp_path):
+    """Merges of a letter, a digit and a mark with every byte that can start a character show each split."""
+    starts = [byte for byte in range(256) if byte < 0x80 or 0xC2 <= byte < 0xF5]
+    ranks = {bytes([byte]): byte for byte in range(256)}
+    for first in b"a1!":
+        ranks |= {bytes([first, start]): len(ranks) + place for place, start in enumerate(starts)}
+    encoding = tiktoken.Encoding(
+        "pairs", pat_str=".", mergeable_ranks=ranks, special_tokens={"<|endoftext|>": len(ranks)}
+    )
+    tokenizer = from_encoding(encoding)
+    assert runs_through_tiktoken(tokenizer)
+    tokenizer.save(tmp_path)
+    # Ideographs, syllables and far planes come in blocks of one category: some of each are enough.
+    whole = [range(0x3400), range(0xA000, 0xAC00), range(0xD7A4, 0xD800), range(0xF900, 0x20000)]
+    sampled = [range(0x3400, 0xA000, 10), range(0xAC00, 0xD7A4, 10), range(0x20000, 0x110000, 499)]
+    points = [*chain.from_iterable(whole + sampled)]
+    texts = ["".join(f"a{chr(p)}1{chr(p)}!{chr(p)}" for p in points[i : i + 512]) for i in range(0, len(points), 512)]
+    expected = reference_of(tmp_path).encode_batch_fast(texts, add_special_tokens=False)
+    assert tokenizer.encode_batch(texts) == [encoding.ids for encoding in expected]
+
+
+def test_saved_folder_gives_the_same_ids_in_transformers(bpe, folder):
+    transformers = pytest.importorskip("transformers")
+    auto = transformers.AutoTokenizer.from_pretrained(folder)
+    assert (auto.bos_token_id, auto.eos_token_id, auto.pad_token_id, len(auto)) == (0, 0, 0, bpe.vocab_size)
+    for text in [*CORPUS[:5], *(t for t in TRICKY if "<|endoftext|>" not in t)]:
+        ids = bpe.encode(text)
+        assert auto(text)["input_ids"] == ids
+        assert auto.decode(ids) == bpe.decode(ids)
+
+
+def test_batch_equals_single_texts_in_order(bpe):
+    texts = [f"{place} {CORPUS[place % 5]}" for place in range(200)]
+    assert bpe.encode_batch(texts) == [bpe.encode(text) for text in texts]
+    assert bpe.encode_batch([]) == []
+
+
+def test_vocabulary_that_tiktoken_would_merge_otherwise_goes_through_tokenizers(tmp_path, bpe, folder):
+    """Merges (b c), (a b), then abc from (ab c) only: tiktoken would also make abc from a, bc."""
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    vocab = {t: i for t, i in definition["model"]["vocab"].items() if i <= 256}
+    definition["model"] |= {
+        "vocab": vocab | {"bc": 257, "ab": 258, "abc": 259},
+        "merges": [["b", "c"], ["a", "b"], ["ab", "c"]],
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition))
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("abc") == [vocab["a"], 257] == ids_of(reference_of(tmp_path), "abc")
+    assert not runs_through_tiktoken(tokenizer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"normalizer": {"type": "NFC"}},
+        {
+            "pre_tokenizer": {
+                "type": "ByteLevel",
+                "add_prefix_space": True,
+                "trim_offsets": True,
+                "use_regex": True,
+            }
+        },
+        {
+            "pre_tokenizer": {
+                "type": "ByteLevel",
+                "add_prefix_space": False,
+                "trim_offsets": True,
+                "use_regex": False,
+            }
+        },
+    ],
+)
+def test_other_byte_level_forms_keep_the_ids_of_tokenizers(tmp_path, folder, change):
+    definition = json.loads((folder / "tokenizer.json").read_text()) | change
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition))
+    tokenizer, reference = load_tokenizer(tmp_path), reference_of(tmp_path)
+    for text in TRICKY + CORPUS[:5]:
+        assert tokenizer.encode(text) == ids_of(reference, text)
+
+
+# --- training, special tokens, saving
+
+
+def test_trained_vocabulary_has_end_of_text_first_then_bytes_then_merges(bpe, folder):
+    assert (bpe.vocab_size, bpe.bos_id, bpe.eos_id, bpe.pad_id) == (400, 0, 0, 0)
+    by_id = {i: token for token, i in json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"].items()}
+    assert by_id[0] == "<|endoftext|>"
+    assert {len(by_id[i]) for i in range(1, 257)} == {1}
+    assert all(len(by_id[i]) > 1 for i in range(257, 400))
+
+
+def test_training_finds_the_most_frequent_pair_first():
+    tokenizer = train_bpe(iter(["ab ab ab ab cd cd"]), 258)
+    assert tokenizer.encode("ab") == [257]
+    assert len(tokenizer.encode("cd")) == 2
+
+
+def test_training_twice_writes_the_same_file(folder, tmp_path):
+    train_bpe(iter(CORPUS), 400).save(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_corpus_with_few_pairs_gives_a_smaller_vocabulary():
+    assert train_bpe(iter(["ab"]), 1000).vocab_size == 258
+
+
+def test_training_refuses_a_small_vocabulary_and_an_empty_corpus():
+    with pytest.raises(TokenizerError, match="vocabulary 256: expected at least 257"):
+        train_bpe(iter(CORPUS), 256)
+    with pytest.raises(TokenizerError, match="no text"):
+        train_bpe(iter([]), 300)
+
+
+def test_error_of_the_corpus_passes_through_training():
+    def texts():
+        yield "a"
+        raise TokenizerError("row 2")
+
+    with pytest.raises(TokenizerError, match="row 2"):
+        train_bpe(texts(), 300)
+
+
+def test_special_token_in_text_is_ordinary_characters(bpe):
+    text = "a<|endoftext|>b"
+    assert bpe.eos_id not in bpe.encode(text)
+    assert bpe.decode(bpe.encode(text)) == text
+
+
+def test_decode_drops_special_tokens_and_marks_cut_characters(bpe):
+    assert bpe.decode([0, *bpe.encode("hi"), 0]) == "hi"
+    assert bpe.decode(bpe.encode("\U0001f9ff")[:1]) == "\ufffd"
+
+
+def test_decode_refuses_ids_outside_the_vocabulary(bpe):
+    for i in (-1, 400):
+        with pytest.raises(TokenizerError, match=f"token id {i} .* 400 tokens"):
+            bpe.decode([i])
+
+
+def test_lone_surrogate_is_refused_not_replaced(bpe):
+    with pytest.raises(TokenizerError, match="surrogate at character 2"):
+        bpe.encode("ab\ud800")
+    with pytest.raises(TokenizerError, match="surrogate"):
+        bpe.encode_batch(["ok", "\udfff"])
+
+
+def test_save_and_load_keep_ids_and_file(bpe, folder, tmp_path):
+    loaded = load_tokenizer(folder)
+    assert runs_through_tiktoken(loaded)
+    assert [loaded.encode(t) for t in CORPUS] == [bpe.encode(t) for t in CORPUS]
+    loaded.save(tmp_path / "copy")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "copy" / name).read_bytes() == (folder / name).read_bytes()
+
+
+# --- gpt2
+
+
+def test_tiktoken_encoding_becomes_a_tokenizer_json_with_its_ids(bpe, tmp_path):
+    """Ranks from 0 and the special token last, as in GPT-2."""
+    own = bpe._backend.encoding
+    ranks = {token: own.encode_single_token(token) - 1 for token in own.token_byte_values()}
+    encoding = tiktoken.Encoding(
+        "local", pat_str=own._pat_str, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": len(ranks)}
+    )
+    tokenizer = from_encoding(encoding)
+    tokenizer.save(tmp_path)
+    assert (tokenizer.vocab_size, tokenizer.eos_id) == (400, 399)
+    assert runs_through_tiktoken(tokenizer)
+    reference = reference_of(tmp_path)
+    for text in TRICKY + CORPUS[:5]:
+        assert tokenizer.encode(text) == encoding.encode_ordinary(text) == ids_of(reference, text)
+
+
+def test_ranks_that_no_merges_give_are_refused():
+    ranks = {bytes([byte]): byte for byte in range(256)} | {b"abc": 256}
+    encoding = tiktoken.Encoding("x", pat_str=".", mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 257})
+    with pytest.raises(TokenizerError, match="b'abc'"):
+        from_encoding(encoding)
+
+
+def test_gpt2_without_network_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # nothing listens: refused at once
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(TokenizerError, match=r"TIKTOKEN_CACHE_DIR.*tokenizer: bpe"):
+        gpt2_tokenizer()
+
+
+# --- other tokenizers
+
+
+@pytest.fixture
+def spm(tmp_path) -> Path:
+    """A sentencepiece-style BPE with byte fallback: <unk> <s> </s>, 256 bytes, then ▁ a b, ▁a, ▁ab."""
+    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2} | {f"<0x{byte:02X}>": 3 + byte for byte in range(256)}
+    vocab |= {token: 259 + place for place, token in enumerate(["▁", "a", "b", "▁a", "▁ab"])}
+    tokenizer = tokenizers.Tokenizer(
+        models.BPE(
+            vocab=vocab,
+            merges=[("▁", "a"), ("▁a", "b")],
+            unk_token="<unk>",
+            fuse_unk=True,
+            byte_fallback=True,
+        )
+    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = tokenizers.decoders.Sequence(
+        [
+            tokenizers.decoders.Replace("▁", " "),
+            tokenizers.decoders.ByteFallback(),
+            tokenizers.decoders.Fuse(),
+            tokenizers.decoders.Strip(" ", 1, 0),
+        ]
+    )
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    tokenizer.enable_truncation(3)
+    tokenizer.enable_padding(length=5)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    write(tmp_path / "config.json", {"bos_token_id": 1, "eos_token_id": 2})
+    return tmp_path
+
+
+def write(path: Path, value) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def test_sentencepiece_style_ids_by_hand(spm):
+    tokenizer = load_tokenizer(spm)
+    assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (264, 1, 2, 2)
+    assert tokenizer.encode("ab b a") == [263, 259, 261, 262]  # ▁ab ▁ b ▁a: neither truncated nor padded
+    assert tokenizer.encode("é") == [259, 3 + 0xC3, 3 + 0xA9]
+    assert tokenizer.encode_batch(["ab", "é"]) == [[263], [259, 3 + 0xC3, 3 + 0xA9]]
+    assert tokenizer.decode([1, 263, 259, 261, 2]) == "ab b"
+
+
+def test_sentencepiece_style_special_tokens_in_text_are_ordinary(spm):
+    tokenizer = load_tokenizer(spm)
+    text = "a</s><s>b <unk>"
+    assert not {0, 1, 2} & set(tokenizer.encode(text))
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANY_TEXT.filter(lambda text: "▁" not in text))
+def test_sentencepiece_style_decodes_to_the_text(spm_loaded, text):
+    assert spm_loaded.decode(spm_loaded.encode(text)) == text
+
+
+@pytest.fixture(scope="module")
+def spm_loaded(tmp_path_factory) -> Tokenizer:
+    return load_tokenizer(spm.__wrapped__(tmp_path_factory.mktemp("spm")))
+
+
+def test_token_that_text_can_spell_is_refused_as_eos(spm):
+    definition = json.loads((spm / "tokenizer.json").read_text())
+    definition["added_tokens"][2]["special"] = False
+    write(spm / "tokenizer.json", definition)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: the eos token '</s>' is not special"):
+        load_tokenizer(spm)
+
+
+@pytest.mark.skipif(not STORIES260K.is_dir(), reason="stories260k is not beside this checkout")
+def test_stories260k_equals_tokenizers_and_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokenizer, reference = load_tokenizer(STORIES260K), reference_of(STORIES260K)
+    assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (512, 1, 2, 2)
+    tokenizer.save(tmp_path)
+    assert (tmp_path / "tokenizer.json").read_bytes() == (STORIES260K / "tokenizer.json").read_bytes()
+    auto = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert (auto.bos_token_id, auto.eos_token_id, auto.pad_token_id, auto.unk_token_id) == (1, 2, 2, 0)
+    for text in TRICKY + CORPUS[:5]:
+        ids = tokenizer.encode(text)
+        assert ids == ids_of(reference, text)
+        assert tokenizer.decode(ids) == text
+        if "</s>" not in text:
+            assert auto(text, add_special_tokens=False)["input_ids"] == ids
+            assert auto.decode(ids) == text
+
+
+# --- what the files say about bos and eos
+
+
+@pytest.mark.parametrize(
+    ("config", "model_config"),
+    [
+        ({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": False}}, None),
+        ({"bos_token": "<s>", "eos_token": "</s>"}, {"bos_token_id": 1, "eos_token_id": [0, 2]}),
+        (None, {"bos_token_id": 1, "eos_token_id": [2]}),
+        ({"bos_token": None}, {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}),
+    ],
+)
+def test_bos_and_eos_from_names_or_ids(spm, config, model_config):
+    tokenizer = load_with(spm, config, model_config)
+    assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (1, 2, 2)
+
+
+def test_named_pad_token_is_used(spm):
+    tokenizer = load_with(spm, {"pad_token": "<unk>"}, {"bos_token_id": 1, "eos_token_id": 2})
+    assert tokenizer.pad_id == 0
+
+
+def test_single_special_token_serves_for_all_three(folder, tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    tokenizer = load_tokenizer(tmp_path)
+    assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("config", "model_config", "message"),
+    [
+        (
+            None,
+            None,
+            "no bos token; expected bos_token in tokenizer_config.json or bos_token_id in config.json",
+        ),
+        ({"bos_token": "<s>"}, None, "no eos token"),
+        (
+            {"bos_token": "<bos>", "eos_token": "</s>"},
+            None,
+            r"tokenizer\.json: the bos token '<bos>' is not in",
+        ),
+        ({"bos_token": "<s>"}, {"eos_token_id": [1, 2]}, r"config\.json: eos_token_id \[1, 2\] is ambiguous"),
+        (
+            {"bos_token": "<s>", "eos_token": "</s>"},
+            {"eos_token_id": 0},
+            r"\[0\] contradicts eos_token '</s>' \(id 2\)",
+        ),
+        (
+            None,
+            {"bos_token_id": 1, "eos_token_id": 264},
+            r"config\.json: eos_token_id \[264\] is not in the vocab",
+        ),
+        (None, {"bos_token_id": 1, "eos_token_id": "2"}, r"eos_token_id \['2'\] is not in the vocabulary"),
+        (None, {"bos_token_id": -1, "eos_token_id": 2}, r"bos_token_id \[-1\] is not in the vocabulary"),
+        ({"bos_token": 7}, None, r"tokenizer_config\.json: bos_token 7 is not a token"),
+        ({"bos_token": {"id": 7}}, None, r"tokenizer_config\.json: bos_token .* is not a token"),
+        ([], None, r"tokenizer_config\.json: expected a JSON object"),
+    ],
+)
+def test_missing_or_contradicting_bos_and_eos_are_refused(spm, config, model_config, message):
+    with pytest.raises(TokenizerError, match=message):
+        load_with(spm, config, model_config)
+
+
+def load_with(folder: Path, config, model_config) -> Tokenizer:
+    (folder / "config.json").unlink()
+    for name, value in (("tokenizer_config.json", config), ("config.json", model_config)):
+        if value is not None:
+            write(folder / name, value)
+    return load_tokenizer(folder)
+
+
+# --- damaged files
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: cannot be read: No such file"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b"null", b'{"model": {"type": "BPE"}}', b"\xff\xfe", b"[" * 10000]
+)
+def test_file_that_is_no_tokenizer_is_named(tmp_path, content):
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not "):
+        load_tokenizer(tmp_path)
+
+
+def test_cut_off_file_is_named_wherever_it_is_cut(spm):
+    path = spm / "tokenizer.json"
+    whole = path.read_bytes()
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9, 0.999):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(TokenizerError, match=r"tokenizer\.json: not "):
+            load_tokenizer(spm)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+def test_damaged_config_is_named(spm, content):
+    (spm / "tokenizer_config.json").write_bytes(content)
+    with pytest.raises(TokenizerError, match=r"tokenizer_config\.json: not "):
+        load_tokenizer(spm)
+
+
+def test_huge_file_is_refused_unread(tmp_path):
+    with open(tmp_path / "tokenizer.json", "wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(TokenizerError, match=rf"tokenizer\.json: {MAX_BYTES + 1} bytes"):
+        load_tokenizer(tmp_path)
+
+
+def test_merge_of_unknown_tokens_is_named(spm):
+    definition = json.loads((spm / "tokenizer.json").read_text())
+    definition["model"]["merges"].append(["q", "z"])
+    write(spm / "tokenizer.json", definition)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a whole tokenizer\.json: .*q"):
+        load_tokenizer(spm)
+
+
+def test_merge_that_panics_in_tokenizers_is_named(folder, tmp_path):
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    definition["model"]["continuing_subword_prefix"] = "longer than the tokens that carry it"
+    write(tmp_path / "tokenizer.json", definition)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a whole tokenizer\.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_two_tokens_with_one_id_are_named(spm):
+    definition = json.loads((spm / "tokenizer.json").read_text())
+    definition["model"]["vocab"]["b"] = 260
+    write(spm / "tokenizer.json", definition)
+    with pytest.raises(TokenizerError, match=r"'[ab]' and '[ab]' share the id 260"):
+        load_tokenizer(spm)
+
+
+def test_added_token_whose_id_contradicts_the_vocabulary_is_named(spm):
+    definition = json.loads((spm / "tokenizer.json").read_text())
+    definition["added_tokens"][2]["id"] = 5
+    write(spm / "tokenizer.json", definition)
+    with pytest.raises(TokenizerError, match=r"added token '</s>' has id 5, the vocabulary says 2"):
+        load_tokenizer(spm)

@@ -1,0 +1,60 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from picollm.core.errors import LockedError
+from picollm.training import lock
+
+ROOT = Path(__file__).parents[1]
+
+
+def other(path: Path, wait: bool = False, then: str = "sys.stdin.read()") -> subprocess.Popen:
+    """Another process that takes the lock, says so, and holds it until its standard input ends."""
+    code = f"import sys; from picollm import lock; lock.hold({str(path)!r}, {wait}); print('held', flush=True); {then}"
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def owner(path: Path) -> str | None:
+    with lock.attempt(path) as found:
+        return found
+
+
+def test_a_lock_that_another_process_holds_names_it_and_is_free_once_that_one_is_killed(tmp_path):
+    path = tmp_path / "a/lock"
+    with other(path) as first:
+        assert first.stdout.readline() == "held\n"
+        assert owner(path).startswith(f"process {first.pid} on ")
+        with pytest.raises(LockedError, match=f"process {first.pid} on .* is at this very stage"):
+            lock.hold(path, wait=False)
+        first.kill()
+        first.wait()
+        assert owner(path) is None
+    with other(path, then="pass") as second:
+        assert second.stdout.readline() == "held\n"
+
+
+def test_one_that_waits_says_for_whom_and_holds_a_new_file_where_the_holder_removed_its_folder(tmp_path):
+    path = tmp_path / "a/lock"
+    with other(path) as first:
+        assert first.stdout.readline() == "held\n"
+        with other(path, wait=True) as second:
+            assert f"waiting for process {first.pid} on" in second.stderr.readline()
+            shutil.rmtree(path.parent)
+            first.stdin.close()
+            assert second.stdout.readline() == "held\n"
+            assert owner(path).startswith(f"process {second.pid} on ")
+            second.stdin.close()
+
+
+def test_no_file_is_held_by_nobody(tmp_path):
+    assert owner(tmp_path / "lock") is None
