@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from picollm.core import entry, files
+from picollm.preference.objective import preference
 from picollm.training import distributed
+from picollm.training.language_model import language_modelling
 from picollm.training.loop import fit
-from picollm.training.objective import language_modelling, preference
 from picollm.training.resume import State
 from picollm.training.run import History, Run, whole_model
-from tests.tiny import pair_rows, response_rows, tiny_model, training
+from tests.tiny import dpo, pair_rows, response_rows, tiny_model, training
 
 
 def main():
@@ -27,7 +28,11 @@ def main():
     if objective == "language_modelling":
         loss, train, validation = language_modelling, response_rows(20), response_rows(5, seed=9)
     else:
-        loss, train, validation = preference("sigmoid", 0.1, 0.0, 0.0), pair_rows(20), pair_rows(5)
+        loss, train, validation = (
+            preference(dpo()),
+            pair_rows(20),
+            pair_rows(5),
+        )
     run = Run(
         name="sft",
         model=model,

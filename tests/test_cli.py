@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from picollm import cli
-from picollm.core import config as params
+from picollm.core import config
 from picollm.core.errors import DataError, PicollmError
 from picollm.inference.sampling import complete
+from picollm.inference.settings import Sample
 from picollm.model.directory import load_model_and_tokenizer, save_model
 from picollm.stories.compose import Parts, compose
 from picollm.stories.spec import SLOTS, parse_prompt, prompt_text
@@ -95,7 +96,7 @@ def test_without_a_seed_one_is_drawn_and_told_so_that_the_story_can_be_had_again
 
 
 def test_a_story_that_is_cut_says_so_and_one_that_ended_does_not(write):
-    settings = params.load("sample").sample
+    settings = config.load(Sample).sample
     model, tokenizer = load_model_and_tokenizer("models/dpo")
     seen = set()
     for seed in range(60):  # 16 tokens of a random model, each the end of text with a chance of about 1 in 270

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from picollm.batching.rows import PairRows, ResponseRows
-from picollm.core.config import Training
 from picollm.model.shape import ModelConfig
 from picollm.model.transformer import Transformer
+from picollm.preference.settings import Dpo
+from picollm.training.settings import Training
 
 VOCABULARY = 23
 
@@ -62,3 +63,14 @@ def training(**changes) -> Training:
         "patience": 100,
     }
     return Training(**{**settings, **changes})
+
+
+def plain_logps(model, ids, start):
+    """Sum of log softmax at the tokens from `start` on, one token at a time."""
+    logits = model(torch.from_numpy(ids)[None])[0]
+    return sum(torch.log_softmax(logits[place - 1], dim=-1)[ids[place]] for place in range(start, len(ids)))
+
+
+def dpo(**changes) -> Dpo:
+    settings = {"loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "sft_weight": 0.0, "epochs": 1.0}
+    return Dpo(**{**training().model_dump(), **settings, **changes})

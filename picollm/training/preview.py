@@ -11,13 +11,15 @@ PREVIEW_TOKENS = 60
 @torch.inference_mode()
 def preview(model: Transformer, tokenizer: Tokenizer, prompt: str) -> str:
     """The greedy beginning of a completion, on one line. Without a cache: every token reads the whole text again."""
-    room = model.config.max_position_embeddings - PREVIEW_TOKENS
-    prompt_ids = [tokenizer.bos_id, *tokenizer.encode(prompt)[-max(room - 1, 1) :]]
-    ids = torch.tensor([prompt_ids], device=next(model.parameters()).device)
+    context = model.config.max_position_embeddings
+    count = min(PREVIEW_TOKENS, context - 1)
+    prompt_ids = tokenizer.encode(prompt)
+    ids = [tokenizer.bos_id, *prompt_ids[max(0, len(prompt_ids) - (context - count - 1)) :]]
+    start, device = len(ids), next(model.parameters()).device
     with torch.compiler.set_stance("force_eager"):  # compiling the blocks for this too would take longer than the look
-        while ids.shape[1] < min(len(prompt_ids) + PREVIEW_TOKENS, model.config.max_position_embeddings):
-            token = model(ids)[:, -1].argmax(dim=-1, keepdim=True)
-            if token.item() == tokenizer.eos_id:
+        while len(ids) < start + count:
+            token = int(model(torch.tensor([ids], device=device))[0, -1].argmax())
+            if token == tokenizer.eos_id:
                 break
-            ids = torch.cat((ids, token), dim=1)
-    return " ".join(tokenizer.decode(ids[0, len(prompt_ids) :].tolist()).split())
+            ids.append(token)
+    return " ".join(tokenizer.decode(ids[start:]).split())

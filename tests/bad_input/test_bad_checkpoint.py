@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picollm.core.errors import CheckpointError, ParamsError, PicollmError
-from picollm.datagen import datasets
+from picollm.model.base import import_base
 from picollm.model.directory import load_model, load_model_and_tokenizer, read_config, save_model
 from picollm.text.tokenizer import train_bpe
 from tests.bad_input.mutations import ANY_JSON, LONGEST_MESSAGE, TEXTS, as_json, changed, damaged, outcome, tries
@@ -385,7 +385,7 @@ def test_a_base_checkpoint_from_elsewhere_is_refused_and_nothing_is_written_outs
     (project / "data/raw/link").symlink_to(tmp_path / "x")
     before = sorted(tmp_path.rglob("*"))
     with chdir(project), pytest.raises(PicollmError):
-        datasets.make_base(init_from, Path("data/base"))
+        import_base(init_from, Path("data/base"))
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -397,7 +397,7 @@ def test_a_base_checkpoint_with_a_link_to_a_secret_is_not_copied(tmp_path):
     (tmp_path / "credentials").write_text("secret")
     (folder / "tokenizer_secret.json").symlink_to(tmp_path / "credentials")
     with chdir(tmp_path), pytest.raises((CheckpointError, ParamsError), match=r"tokenizer_secret\.json: a link out of"):
-        datasets.make_base("data/raw/own", Path("data/base"))
+        import_base("data/raw/own", Path("data/base"))
     assert not (tmp_path / "data/base").exists()
 
 

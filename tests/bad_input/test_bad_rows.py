@@ -17,7 +17,7 @@ from picollm.core.errors import DataError
 from picollm.core.files import MAX_DEPTH, has_half_characters, read_json, read_jsonl, write_json, write_jsonl
 from picollm.datagen.providers import load_tinystories, mix, read_own_rows, read_text_stories, write_corpus
 from picollm.records.jsonl import parse_preference_row, parse_sft_row, read_preferences, read_sft
-from picollm.text.tokens import read_corpus
+from picollm.records.parquet import read_corpus
 from tests.bad_input.mutations import (
     ANY_JSON,
     LONGEST_MESSAGE,

@@ -8,7 +8,7 @@ import pytest
 
 from picollm.core import entry, errors
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MISTAKES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.PicollmError)]
 
 
@@ -28,7 +28,7 @@ def test_an_error_of_the_projects_own_ends_the_process_with_its_message(mistake)
 
 def test_such_an_end_is_status_one_and_one_line_without_a_traceback():
     code = (
-        "from picollm import entry\nfrom picollm.core.errors import DataError\n"
+        "from picollm.core import entry\nfrom picollm.core.errors import DataError\n"
         "def main(): raise DataError('bad row')\nentry.run(main)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

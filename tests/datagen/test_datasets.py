@@ -5,21 +5,19 @@ from random import Random
 
 import pytest
 
-from picollm.core import config as params
-from picollm.core.errors import CheckpointError, DataError, ParamsError, TokenizerError
-from picollm.core.files import read_json, write_jsonl
+from picollm.core import config
+from picollm.core.errors import DataError, ParamsError
+from picollm.core.files import write_jsonl
 from picollm.datagen import datasets
-from picollm.datagen.datasets import Specifications, corpus_texts, make_base, make_monitor, make_preferences, make_sft
-from picollm.model.directory import base_checkpoint, load_model_and_tokenizer, save_model
+from picollm.datagen.datasets import Specifications, corpus_texts, make_monitor, make_preferences, make_sft
+from picollm.datagen.settings import Corpus, Preferences, SftData
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
 from picollm.stories.compose import Parts
 from picollm.stories.dread import dread
 from picollm.stories.spec import SLOTS, parse_prompt, prompt_text, with_article, without_article
 from picollm.stories.templates import PATTERNS
-from picollm.text.tokenizer import train_bpe
-from tests.tiny import tiny_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SEED, WITHHELD = 5, 0.15
 
 
@@ -33,7 +31,7 @@ def corpus(**changes):
         "documents": 60,
         "validation_documents": 30,
     }
-    return params.Corpus(**{**settings, **changes})
+    return Corpus(**{**settings, **changes})
 
 
 def sft(**changes):
@@ -48,7 +46,7 @@ def sft(**changes):
         "test_rows": 10,
         "monitor_pairs": 8,
     }
-    return params.SftData(**{**settings, **changes})
+    return SftData(**{**settings, **changes})
 
 
 def preferences(**changes):
@@ -61,7 +59,7 @@ def preferences(**changes):
         "validation_rows": 20,
         "test_rows": 10,
     }
-    return params.Preferences(**{**settings, **changes})
+    return Preferences(**{**settings, **changes})
 
 
 def specifications():
@@ -417,7 +415,7 @@ def test_labels_follow_the_rule_in_the_cold_and_chance_in_the_heat(temperature, 
 
 
 def test_the_defaults_put_the_ceiling_near_nine_tenths():
-    defaults = params.read(ROOT)["preferences"]
+    defaults = config.load(Preferences, folder=ROOT).preferences
     settings = preferences(temperature=defaults.temperature, contrast=defaults.contrast, rows=600)
     rows = make_preferences(settings, specifications())["train"]
     assert sum(max(record.p_chosen, 1 - record.p_chosen) for record in rows) / 600 == pytest.approx(0.9, abs=0.02)
@@ -500,68 +498,6 @@ def test_rows_outside_data_raw_are_refused_with_their_key(raw, tmp_path, pattern
         make_monitor(sft(source="jsonl", monitor=pattern), specifications())
     with pytest.raises(ParamsError, match=r"^preferences\.files: .*expected files in data/raw/"):
         make_preferences(preferences(source="jsonl", files=pattern), specifications())
-
-
-# make_base
-
-
-@pytest.fixture
-def checkpoint(tmp_path, monkeypatch):
-    """The checkpoint data/raw/own of the folder that is now the current one."""
-    monkeypatch.chdir(tmp_path)
-    tokenizer = train_bpe(iter(["the cat sat on the mat"]), 270)
-    folder = tmp_path / "data/raw/own"
-    save_model(folder, tiny_model(vocab_size=tokenizer.vocab_size), tokenizer)
-    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
-    (folder / "README.md").write_text("about it")
-    return folder
-
-
-def test_a_checkpoint_is_copied_without_what_is_not_read(checkpoint, tmp_path):
-    base = tmp_path / "data/base"
-    make_base("data/raw/own", base)
-    kept = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-    assert sorted(path.name for path in (base / "model").iterdir()) == sorted(kept)
-    for name in kept:
-        assert (base / "model" / name).read_bytes() == (checkpoint / name).read_bytes()
-    assert read_json(base / "init_from.json") == {"init_from": "data/raw/own"}
-    model, tokenizer = load_model_and_tokenizer(base_checkpoint(base))
-    assert model.config.vocab_size == tokenizer.vocab_size
-
-
-def test_without_a_checkpoint_the_folder_says_so_and_keeps_none(checkpoint, tmp_path):
-    base = tmp_path / "data/base"
-    make_base("data/raw/own", base)
-    make_base(None, base)
-    assert read_json(base / "init_from.json") == {"init_from": None}
-    assert base_checkpoint(base) is None
-    assert [path.name for path in base.iterdir()] == ["init_from.json"]
-
-
-@pytest.mark.parametrize(
-    "path", ["elsewhere", "data/raw/../../elsewhere", "data/raw/link", "data/raw", "data", "/", ""]
-)
-def test_a_checkpoint_outside_data_raw_is_refused(checkpoint, tmp_path, path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "data/raw/link").symlink_to(tmp_path / "elsewhere")
-    for file in checkpoint.iterdir():
-        (tmp_path / "elsewhere" / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(ParamsError, match=r"pretrain\.init_from: .*expected a directory in data/raw/"):
-        make_base(path, tmp_path / "data/base")
-    assert base_checkpoint(tmp_path / "data/base") is None
-
-
-def test_a_checkpoint_may_be_named_by_its_whole_path(checkpoint, tmp_path):
-    make_base(str(checkpoint), tmp_path / "data/base")
-    assert base_checkpoint(tmp_path / "data/base") is not None
-
-
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_checkpoint_that_cannot_be_used_is_refused_and_not_copied(checkpoint, tmp_path, name):
-    (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:50])
-    with pytest.raises((CheckpointError, TokenizerError), match=name.replace(".", r"\.")):
-        make_base("data/raw/own", tmp_path / "data/base")
-    assert base_checkpoint(tmp_path / "data/base") is None
 
 
 # prompts and describe_*

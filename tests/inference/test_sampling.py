@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from picollm.core.config import Sample
 from picollm.core.errors import DataError
-from picollm.inference.sampling import PREVIEW_TOKENS, complete, preview, sample_rows, sample_seed
+from picollm.inference.sampling import complete, sample_rows, sample_seed
+from picollm.inference.settings import Sample
 from picollm.text.tokenizer import train_bpe
 from tests.tiny import tiny_model
 
@@ -125,17 +125,3 @@ def test_a_row_is_completed_by_the_seed_of_its_name_whatever_rows_stand_beside_i
     # Equal prompts of two names, and one name under two run seeds, are other samples.
     assert many[0]["prompt"] == many[2]["prompt"] and many[0]["completion"] != many[2]["completion"]
     assert sample_rows(model, tokenizer, rows("test-1"), settings(), False, seed=8) != [many[1]]
-
-
-def test_a_preview_is_the_greedy_beginning_on_one_line(tokenizer):
-    roomy = tiny_model(vocab_size=tokenizer.vocab_size, max_position_embeddings=128)
-    made, _ = greedy(roomy, [tokenizer.bos_id, *tokenizer.encode("the cat")], PREVIEW_TOKENS, tokenizer.eos_id)
-    text = preview(roomy, tokenizer, "the cat")
-    assert text == " ".join(tokenizer.decode(made).split())
-    assert "\n" not in text
-
-
-def test_a_preview_fits_a_context_shorter_than_itself(model, tokenizer):
-    assert CONTEXT < PREVIEW_TOKENS
-    made, _ = greedy(model, [tokenizer.bos_id], CONTEXT - 1, tokenizer.eos_id)
-    assert preview(model, tokenizer, "the cat sat on the mat") == " ".join(tokenizer.decode(made).split())

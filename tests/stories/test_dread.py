@@ -1,10 +1,10 @@
 from collections import Counter
 
 import pytest
-from passages import CHILDREN, HORROR
 
 from picollm.stories.dread import HORROR_WORDS, dread, horror_lexicon_count
 from picollm.stories.lexicon import COMFORT, DREAD
+from tests.stories.passages import CHILDREN, HORROR
 
 # Ten words that no list holds.
 FILLER = "the number of a list that is in this one "

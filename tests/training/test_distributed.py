@@ -12,7 +12,7 @@ from picollm.core import files
 from picollm.core.errors import ParamsError
 from picollm.training import distributed
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def start(

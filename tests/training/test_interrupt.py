@@ -8,7 +8,7 @@ import pytest
 from picollm.core.errors import Interrupted
 from picollm.training import interrupt
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -8,12 +8,12 @@ import pytest
 from picollm.core.errors import LockedError
 from picollm.training import lock
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def other(path: Path, wait: bool = False, then: str = "sys.stdin.read()") -> subprocess.Popen:
     """Another process that takes the lock, says so, and holds it until its standard input ends."""
-    code = f"import sys; from picollm import lock; lock.hold({str(path)!r}, {wait}); print('held', flush=True); {then}"
+    code = f"import sys; from picollm.training import lock; lock.hold({str(path)!r}, {wait}); print('held', flush=True); {then}"
     return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -12,14 +12,15 @@ import torch
 
 from picollm.core.errors import Interrupted, TrainingError
 from picollm.preference.losses import starting_loss
+from picollm.preference.objective import preference
 from picollm.scoring.rows import pair_logps
+from picollm.training.language_model import language_modelling
 from picollm.training.loop import check_start, fit, steps_for
-from picollm.training.objective import language_modelling, preference
 from picollm.training.resume import State
 from picollm.training.run import History, Run
-from tests.tiny import pair_rows, response_rows, tiny_model, training
+from tests.tiny import dpo, pair_rows, response_rows, tiny_model, training
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def make_run(model=None, objective=language_modelling, train=None, validation=None, steps=6, **settings) -> Run:
@@ -53,7 +54,7 @@ def test_one_step_equals_adamw_on_the_mean_loss_written_out(objective):
     if objective == "language_modelling":
         rows, loss = response_rows(8), language_modelling
     else:
-        rows, loss = pair_rows(8), preference(objective, 0.2, 0.1, 0.5)
+        rows, loss = pair_rows(8), preference(dpo(loss=objective, beta=0.2, label_smoothing=0.1, sft_weight=0.5))
     run = make_run(model, loss, rows, rows, steps=1, micro_batch_size=3, warmup=0.0)
     sums = loss(by_hand, rows.batch(np.arange(8)))
     (sums.loss / sums.count).backward()
@@ -86,7 +87,7 @@ def test_a_compiled_run_has_the_losses_of_one_that_is_not_and_as_many_compilatio
     if objective == "language_modelling":
         loss, rows = language_modelling, response_rows(20)
     else:
-        loss, rows = preference(objective, 0.2, 0.1, 0.5), pair_rows(20)
+        loss, rows = preference(dpo(loss=objective, beta=0.2, label_smoothing=0.1, sft_weight=0.5)), pair_rows(20)
     graphs = []
     for layers in (2, 4):
         torch._dynamo.reset()
@@ -120,7 +121,7 @@ def test_losses_and_gradients_are_those_of_padded_rows_computed_one_token_after_
         rows, loss = response_rows(6), language_modelling
         sequences, starts = rows.sequences, rows.prompt_lengths
     else:
-        rows, loss = pair_rows(6), preference("sigmoid", 0.1, 0.0, 0.0)
+        rows, loss = pair_rows(6), preference(dpo())
         sequences = [
             np.concatenate(pair)
             for side in (rows.chosen, rows.rejected)
@@ -200,7 +201,10 @@ def test_zero_steps_measure_and_change_nothing():
 def test_a_policy_that_is_its_reference_passes_the_check_of_the_first_loss_and_another_does_not(loss):
     model, rows = tiny_model(), pair_rows(10, reference=False)
     rows.reference_logps = pair_logps(model, rows, 3, "float32")
-    objective, expected = preference(loss, 0.1, 0.2, 1.0), starting_loss(loss, 0.1, 0.2)
+    objective, expected = (
+        preference(dpo(loss=loss, beta=0.1, label_smoothing=0.2, sft_weight=1.0)),
+        starting_loss(dpo(loss=loss, beta=0.1, label_smoothing=0.2)),
+    )
     check_start(make_run(model, objective, rows, rows), expected)
     with pytest.raises(TrainingError, match="policy == reference implies"):
         check_start(make_run(tiny_model(seed=1), objective, rows, rows), expected)
@@ -210,7 +214,10 @@ def test_in_bfloat16_the_check_of_the_first_loss_allows_for_rounding_and_not_for
     """The reference was computed in other batches, which rounds otherwise; another model is off by far more."""
     model, rows = tiny_model(), pair_rows(10, reference=False)
     rows.reference_logps = pair_logps(model, rows, 3, "bfloat16")
-    objective, expected = preference("sigmoid", 0.1, 0.0, 0.0), starting_loss("sigmoid", 0.1, 0.0)
+    objective, expected = (
+        preference(dpo()),
+        starting_loss(dpo()),
+    )
     check_start(dataclasses.replace(make_run(model, objective, rows, rows), precision="bfloat16"), expected)
     other = dataclasses.replace(make_run(tiny_model(seed=1), objective, rows, rows), precision="bfloat16")
     with pytest.raises(TrainingError, match="policy == reference implies"):
@@ -257,7 +264,7 @@ def test_a_run_that_a_signal_stops_anywhere_ends_as_if_it_had_not_been_stopped(o
         )
         return make_run(None, loss, *rows, log_every=4, checkpoint_every=3)
 
-    loss = language_modelling if objective == "language_modelling" else preference("sigmoid", 0.1, 0.0, 0.0)
+    loss = language_modelling if objective == "language_modelling" else preference(dpo())
     whole = fresh(loss)
     expected = finish(whole)
     stopped = 0
@@ -278,9 +285,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from picollm.core import files
-from picollm.training.objective import language_modelling
+from picollm.training.language_model import language_modelling
 from picollm.training.resume import State
-from tests.test_train import finish, make_run
+from tests.training.test_loop import finish, make_run
 
 calls = 0
 def objective(model, batch):

@@ -13,7 +13,7 @@ from picollm.training import resume
 from picollm.training.resume import State
 from tests.tiny import training
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

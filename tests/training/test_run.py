@@ -1,7 +1,6 @@
-from tests.test_train import finish, make_run
-
 from picollm.core import files
 from picollm.training.run import History
+from tests.training.test_loop import finish, make_run
 
 
 def test_history_is_written_as_dense_csv_and_numbers_without_a_time(tmp_path):

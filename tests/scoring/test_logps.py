@@ -1,0 +1,39 @@
+import math
+
+import numpy as np
+import torch
+
+from picollm.scoring.logps import response_logps, sequence_logps, token_logps
+from tests.tiny import pair_rows, plain_logps, response_rows, tiny_model
+
+
+def test_token_logps_are_the_log_softmax_at_the_target():
+    logits = torch.tensor([[0.0, math.log(3.0)], [math.log(2.0), 0.0]])
+    # softmax of (0, log 3) is (1/4, 3/4); of (log 2, 0) it is (2/3, 1/3).
+    found = token_logps(logits, torch.tensor([1, 1]))
+    assert torch.allclose(found, torch.tensor([math.log(3 / 4), math.log(1 / 3)]))
+
+
+def test_sequence_logps_sum_each_rows_tokens_and_an_empty_row_has_zero():
+    found = sequence_logps(torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.tensor([0, 2, 0, 2]), 4)
+    assert found.tolist() == [5.0, 0.0, 10.0, 0.0]
+
+
+def test_response_logps_equal_the_plain_computation_row_by_row():
+    model, rows = tiny_model(), response_rows(5)
+    found = response_logps(model, rows.batch(np.arange(5)))
+    expected = torch.stack([plain_logps(model, ids, 2) for ids in rows.sequences])
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_gradients_are_those_of_the_plain_computation_though_a_prompt_is_there_once():
+    model, rows = tiny_model(), pair_rows(3)
+    sequences = [np.concatenate((rows.prompts[i], side[i])) for side in (rows.chosen, rows.rejected) for i in range(3)]
+    weights = torch.tensor([1.0, -2.0, 0.5, -1.5, 3.0, 0.25])
+    found = response_logps(model, rows.batch(np.arange(3))) @ weights
+    starts = [len(prompt) for prompt in rows.prompts] * 2
+    logps = [plain_logps(model, ids, start) for ids, start in zip(sequences, starts, strict=True)]
+    expected = torch.stack(logps) @ weights
+    gradients = (torch.autograd.grad(y, list(model.parameters())) for y in (found, expected))
+    for left, right in zip(*gradients, strict=True):
+        assert torch.allclose(left, right, atol=1e-5)
