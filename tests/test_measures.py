@@ -57,6 +57,11 @@ def test_kl_is_the_mean_log_ratio_per_sequence_and_per_token():
     assert found == (2.0, 4 / 16)
 
 
+def test_kl_of_float32_log_probs_is_taken_in_float64():
+    policy, reference = np.array([-1.0], dtype=np.float32), np.array([-(2.0**-30)], dtype=np.float32)
+    assert kl_estimate(policy, reference, np.array([1])) == (2.0**-30 - 1, 2.0**-30 - 1)  # in float32: -1
+
+
 SPEC = StorySpec(
     title="The Salt Lantern",
     setting="an abandoned ferry station",

@@ -108,7 +108,7 @@ def test_losses_mark_the_step_whose_weights_were_kept(folder):
 
 
 @pytest.mark.parametrize(("start", "drawn"), [(0.693147, [math.log(2)] * 2), (25.0, None)])
-def test_log_2_is_drawn_where_the_loss_starts_there_and_not_for_another_loss(folder, start, drawn):
+def test_log_2_is_drawn_if_the_loss_starts_there_and_not_for_another_loss(folder, start, drawn):
     rows = [{"step": 0, "loss": start}, {"step": 10, "loss": 0.5}]
     files.write_csv(folder / "dpo/val.csv", ["step", "loss"], rows)
     panel = plots.losses({"dpo": folder / "dpo"}).axes[0]
