@@ -126,28 +126,6 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
             writer.writerow([row[column] for column in columns])
 
 
-def read_csv(path: str | Path) -> dict[str, list]:
-    """Column -> values, as floats where every value of the column is a number, else as text."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}") from None
-    except csv.Error as error:
-        raise DataError(f"{path}: not CSV: {error}") from None
-    if not lines:
-        raise DataError(f"{path}: empty; expected a header")
-    header, *body = lines
-    if len(set(header)) != len(header):
-        raise DataError(f"{path}:1: a column stands twice in the header: {', '.join(header)}")
-    for number, line in enumerate(body, start=2):
-        if len(line) != len(header):
-            raise DataError(f"{path}:{number}: {len(line)} cells, the header has {len(header)}")
-    return {name: _numbers([line[place] for line in body]) for place, name in enumerate(header)}
-
-
 def has_half_characters(text: str) -> bool:
     """Whether text holds half of a surrogate pair, which JSON's escapes allow and UTF-8 cannot write."""
     try:
@@ -177,13 +155,6 @@ def _digest(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     return total.hexdigest()
-
-
-def _numbers(cells: list[str]) -> list:
-    try:
-        return [float(cell) for cell in cells]
-    except ValueError:
-        return cells
 
 
 def _parse(text: str, where: str) -> Any:

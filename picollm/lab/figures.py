@@ -1,80 +1,79 @@
-"""CSV and JSON -> figures. Equal input gives equal bytes, whatever the user's matplotlibrc; no torch, no display."""
+"""CSV and JSON -> figures. Equal inputs give equal bytes, whatever the user's matplotlibrc; no torch, no display."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from picollm.core import files
 from picollm.core.errors import DataError
-from picollm.stories.spec import SLOTS
 
-# Okabe & Ito's colours, distinguishable by colour-blind readers; chosen and rejected keep theirs in every figure.
-CHOSEN, REJECTED, MARGIN = "#0072B2", "#D55E00", "#555555"
-MODEL_COLOURS = {"base": "#999999", "sft": "#0072B2", "dpo": "#D55E00"}
-SPLITS = ("test", "unseen")
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+BLUE, VERMILION, LIGHT_GREY, DARK_GREY = "#0072B2", "#D55E00", "#999999", "#555555"
+CHOSEN, REJECTED, MARGIN = BLUE, VERMILION, DARK_GREY
+MODEL_COLOURS = {"base": LIGHT_GREY, "sft": BLUE, "dpo": VERMILION}
 STAGES = {
     "pretrain": ("Pretraining", "nats per token"),
     "sft": ("SFT", "nats per response token"),
     "dpo": ("DPO", "nats per pair"),
 }
+# What is compared if the prompts are no story specifications. KL is DPO's alone: beside the base model's it is invisible.
+SAMPLE_MEASURES = {
+    "length": ("Length of the samples", "words", tuple(MODEL_COLOURS)),
+    "ended": ("Samples that reached end of text", "share of samples", tuple(MODEL_COLOURS)),
+    "repetition": ("Repetition within a sample", "share of repeated 4-grams", tuple(MODEL_COLOURS)),
+    "kl": ("KL(DPO || SFT)", "nats per sequence", ("dpo",)),
+}
+BAR = {"edgecolor": "white", "linewidth": 0}  # the edge's colour is the hatching's
 DPI = 120
 plain_style = style.context("default")  # DejaVu Sans and Matplotlib's own defaults, while drawing and while saving
 
 
-class Evaluation:
-    """The flat numbers of metrics/eval.json; a key that is absent or no number is a DataError naming file and key."""
+class Evaluation(dict):
+    """The flat numbers of metrics/details/eval.json; a missing key is a DataError that names file and key."""
 
     def __init__(self, path: str | Path):
-        self.path, self.content = path, files.read_json(path)
-        if not isinstance(self.content, dict):
-            raise DataError(f"{path}: expected a JSON object of flat numbers")
+        super().__init__(files.read_json(path))
+        self.path = path
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.content
+    def __missing__(self, key: str) -> float:
+        raise DataError(f"{self.path}: no {key}; run the evaluate stage again")
 
-    def __getitem__(self, key: str) -> float:
-        if key not in self.content:
-            raise DataError(f"{self.path}: no {key}; run the evaluate stage again")
-        if type(self.content[key]) not in (int, float):
-            raise DataError(f"{self.path}: {key} is {self.content[key]!r}, expected a number")
-        return self.content[key]
-
-    def splits(self, *measures: str) -> list[str]:
-        """test, and unseen where any model has one of the measures on it."""
-        return [split for split in SPLITS if split == "test" or len(self.groups(split, *measures)) > 0]
-
-    def groups(self, split: str, *measures: str) -> list[str]:
-        """The split, whole and per stratum (`test`, `test.degree`), as far as any model has one of the measures."""
-        keys = [key.split(".", 1)[1].rpartition(".") for key in self.content if key.split(".")[0] in MODEL_COLOURS]
-        found = [group for group, _, name in keys if name in measures and group.split(".")[0] == split]
-        return list(dict.fromkeys(["test", *found] if split == "test" else found))
+    def groups(self, measure: str) -> list[str]:
+        """The splits and their strata on which the DPO model has the measure: test, test.degree, unseen, ..."""
+        keys = [key for key in self if key.startswith("dpo.") and key.endswith(f".{measure}")]
+        return sorted({"test"} | {key.removeprefix("dpo.").removesuffix(f".{measure}") for key in keys})
 
 
 @plain_style
 def curves(monitor_csv: str | Path, dpo_csv: str | Path) -> Figure:
-    """Left: mean log-probs of the monitor pairs during SFT. Right: mean implicit rewards during DPO."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    monitor = _series(monitor_csv, "step", "chosen_logps", "rejected_logps")
-    _lines(left, monitor, {"chosen_logps": CHOSEN, "rejected_logps": REJECTED}, "_logps")
-    left.set_yscale("symlog")  # before training they are many times as low as ever after
-    left.yaxis.set_major_locator(SymmetricalLogLocator(left.yaxis.get_transform(), subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter("{x:.0f}")
-    _name(left, "SFT: log-probs of the monitor pairs", "step", "nats per response")
-    _legend(left)
-    rewards = _series(dpo_csv, "step", "chosen_reward", "rejected_reward", "margin")
-    _lines(right, rewards, {"chosen_reward": CHOSEN, "rejected_reward": REJECTED}, "_reward")
-    right.plot(rewards["step"], rewards["margin"], color=MARGIN, linewidth=0.9, linestyle="--", label="margin")
+    """Mean log-probs of the monitor pairs during SFT, if there is such a file; mean implicit rewards during DPO."""
+    monitored = Path(monitor_csv).exists()
+    figure = Figure(figsize=(11 if monitored else 6, 4.2), layout="constrained")
+    *left, right = figure.subplots(1, 2 if monitored else 1, squeeze=False)[0]
+    for axes in left:
+        logps = read_table(monitor_csv, ("step", "logps/chosen", "logps/rejected"))
+        _plot(axes, logps, "logps/chosen", CHOSEN)
+        _plot(axes, logps, "logps/rejected", REJECTED)
+        values = logps[["logps/chosen", "logps/rejected"]]
+        if values.min(axis=None) < 10 * values.max(axis=None):  # from random weights the first is far below all others
+            axes.set_yscale("symlog")
+            axes.yaxis.set_major_locator(SymmetricalLogLocator(axes.yaxis.get_transform(), subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+        _annotate(axes, "SFT: log-probs of the monitor pairs", "step", "nats per response")
+        _legend(axes)
+    rewards = read_table(dpo_csv, ("step", "rewards/chosen", "rewards/rejected", "rewards/margins"))
+    _plot(right, rewards, "rewards/chosen", CHOSEN)
+    _plot(right, rewards, "rewards/rejected", REJECTED)
+    _plot(right, rewards, "rewards/margins", MARGIN, linewidth=0.9, linestyle="--")
     right.axhline(0, color="black", linewidth=0.6)
-    _name(right, "DPO: implicit rewards of the training pairs", "step", "beta * (policy - reference), nats")
+    _annotate(right, "DPO: implicit rewards of the training pairs", "step", "beta * (policy - reference), nats")
     _legend(right)
     return figure
 
@@ -86,70 +85,75 @@ def losses(folders: Mapping[str, str | Path]) -> Figure:
     (panels,) = figure.subplots(1, len(folders), squeeze=False)
     for axes, (stage, folder) in zip(panels, folders.items(), strict=True):
         title, unit = STAGES[stage]
-        train = _series(f"{folder}/train.csv", "step", "loss", at_least=0)  # no rows: a base that came trained
-        validation = _series(f"{folder}/val.csv", "step", "loss")
-        if train["step"]:
-            axes.plot(train["step"], train["loss"], color=MARGIN, linewidth=0.8, alpha=0.7, label="training")
-        axes.plot(validation["step"], validation["loss"], color=CHOSEN, marker="o", markersize=3, label="validation")
-        best = min(range(len(validation["loss"])), key=validation["loss"].__getitem__)
-        axes.plot(
-            validation["step"][best],
-            validation["loss"][best],
-            color=REJECTED,
-            marker="*",
-            markersize=12,
-            linestyle="none",
-            label=f"kept: step {validation['step'][best]:.0f}",
-        )
-        # Where policy == reference the sigmoid loss is log 2; another loss, or an SFT term in it, starts elsewhere.
+        train = read_table(
+            f"{folder}/train.csv", ("step", "loss"), may_be_empty=True
+        )  # an imported base is not trained
+        validation = read_table(f"{folder}/val.csv", ("step", "loss"))
+        if len(train):
+            axes.plot(train["step"], train["loss"], color=DARK_GREY, linewidth=0.8, alpha=0.7, label="training")
+        axes.plot(validation["step"], validation["loss"], color=BLUE, marker="o", markersize=3, label="validation")
+        step, loss = validation.loc[validation["loss"].idxmin(), ["step", "loss"]]
+        star = {"color": VERMILION, "marker": "*", "markersize": 12, "linestyle": "none"}
+        axes.plot(step, loss, label=f"kept: step {step:.0f}", **star)
+        # If policy == reference the sigmoid loss is log 2; another loss, or an SFT term in it, starts elsewhere.
         if stage == "dpo" and math.isclose(validation["loss"][0], math.log(2), abs_tol=1e-3):
             axes.axhline(math.log(2), color="black", linewidth=0.6, linestyle=":", label="log 2")
-        _name(axes, f"{title}: loss", "step", unit)
+        _annotate(axes, f"{title}: loss", "step", unit)
         _legend(axes)
     return figure
 
 
 @plain_style
 def before_after(eval_json: str | Path, adherence_csv: str | Path) -> Figure:
-    """Left: dread of the samples with 95 % intervals. Right: adherence per slot; the unseen splits are hatched."""
+    """The samples of the three models; bars of the unseen split are hatched.
+
+    Dread with 95 % intervals, and adherence per slot. If the prompts are no specifications, so that the CSV has no rows:
+    length, share that ended, repetition, and KL from the SFT model.
+    """
     numbers = Evaluation(eval_json)
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 2))
-    splits = numbers.splits("dread")
-    places = {(split, model): i for i, (split, model) in enumerate((s, m) for s in splits for m in MODEL_COLOURS)}
-    for (split, model), place in places.items():
-        _bar_with_interval(left, place + 0.5 * splits.index(split), numbers, model, split, "dread")
-    ticks = [place + 0.5 * splits.index(split) for (split, _), place in places.items()]
-    left.set_xticks(ticks, [f"{model}\n{split}" for split, model in places], fontsize=8)
-    left.axhline(0, color="black", linewidth=0.6)
-    _name(left, "Dread of the samples", "", "dread per 100 words")
-    _adherence(right, adherence_csv)
+    adherence = read_table(adherence_csv, ("adherence",), ("model", "split", "slot"), may_be_empty=True)
+    figure = Figure(figsize=(13, 4.6 if len(adherence) else 3.8), layout="constrained")
+    if len(adherence):
+        left, right = figure.subplots(1, 2, width_ratios=(1, 2))
+        _bars(left, numbers, "dread", numbers.groups("dread"), tuple(MODEL_COLOURS))
+        left.axhline(0, color="black", linewidth=0.6)
+        _annotate(left, "Dread of the samples", "", "dread per 100 words")
+        _legend(left, below=0.1)
+        _adherence(right, adherence)
+        return figure
+    panels = figure.subplots(1, len(SAMPLE_MEASURES))
+    for axes, (measure, (title, unit, models)) in zip(panels, SAMPLE_MEASURES.items(), strict=True):
+        _bars(axes, numbers, measure, numbers.groups(measure), models, interval=False)
+        _annotate(axes, title, "", unit)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
 @plain_style
 def accuracies(eval_json: str | Path) -> Figure:
-    """Preference and reward accuracy per split and stratum with 95 % intervals, and the ceiling of each group."""
+    """Preference and reward accuracy per split and stratum with 95 % intervals, and the ceiling of each group.
+
+    Reward accuracy is DPO's alone. The SFT model is the reference: all its rewards are 0, all pairs ties. The base model's
+    would say what SFT did to the pairs, with the sign reversed, and nothing about DPO.
+    """
     numbers = Evaluation(eval_json)
-    names = {"pref_acc": "Preference accuracy", "reward_acc": "Reward accuracy"}
-    groups = [group for split in numbers.splits(*names) for group in numbers.groups(split, *names)]
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    handles = [Patch(color=colour, label=model) for model, colour in MODEL_COLOURS.items()]
-    ceilings = {place: numbers[f"sft.{g}.ceiling"] for place, g in enumerate(groups) if f"sft.{g}.ceiling" in numbers}
-    if ceilings:
-        handles.append(Line2D([], [], color="black", label="ceiling"))
-    for axes, (measure, title) in zip(panels, names.items(), strict=True):
-        for offset, model in enumerate(MODEL_COLOURS):
-            for place, group in enumerate(groups):
-                _bar_with_interval(axes, place + (offset - 1) * 0.26, numbers, model, group, measure, width=0.25)
-        for place, share in ceilings.items():
-            axes.hlines(share, place - 0.42, place + 0.42, color="black")
-        axes.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
-        axes.set_xticks(range(len(groups)), [group.replace(".", "\n") for group in groups])
-        axes.set_ylim(0, 1.05)
-        _name(axes, title, "", "share of pairs")
-    figure.legend(handles=handles, loc="outside right center", frameon=False)
+    groups = numbers.groups("pref_acc")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _bars(left, numbers, "pref_acc", groups, tuple(MODEL_COLOURS))
+    _bars(right, numbers, "reward_acc", groups, ("dpo",))
+    ceilings = {place: numbers[key] for place, g in enumerate(groups) if (key := f"dpo.{g}.ceiling") in numbers}
+    for axes, half in ((left, "0.5: chance"), (right, "0.5: the reference (sft), by construction")):
+        axes.axhline(0.5, color="black", linewidth=0.8, linestyle=":", label=half)
+        if ceilings:
+            starts = [place - 0.42 for place in ceilings]
+            axes.hlines(list(ceilings.values()), starts, [x + 0.84 for x in starts], color="black", label="ceiling")
+        _legend(axes, below=0.2)
+    left.set_ylim(0, 1.05)
+    note = "below 0.5: for most pairs the rejected response has the higher log-prob"
+    _annotate(left, "Preference accuracy: log-prob of chosen > rejected", note, "share of pairs")
+    note = "implicit reward: beta * (log-prob under dpo - under sft)"
+    _annotate(right, "Reward accuracy: reward of chosen > rejected", note, "")
     return figure
 
 
@@ -161,51 +165,75 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def _adherence(axes: Axes, adherence_csv: str | Path) -> None:
-    table = _columns(adherence_csv, "model", "split", "slot", "adherence")
-    _check_numbers(adherence_csv, table, "adherence")
-    rows = dict(zip(zip(table["model"], table["split"], table["slot"], strict=True), table["adherence"], strict=True))
-    _name(axes, "Adherence: the specification's values that occur in the sample", "", "share of samples")
-    if not rows:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "no adherence: the prompts are not specifications", ha="center", transform=axes.transAxes)
-        return
-    splits = [split for split in SPLITS if split == "test" or split in table["split"]]
-    bars = [(model, split) for model in ("sft", "dpo") for split in splits]
-    missing = [(*bar, slot) for bar in bars for slot in SLOTS if (*bar, slot) not in rows]
-    if missing:
-        raise DataError(f"{adherence_csv}: no row of {', '.join(missing[0])}; run the evaluate stage again")
+def read_table(
+    path: str | Path, numbers: Sequence[str], text: Sequence[str] = (), may_be_empty: bool = False
+) -> pd.DataFrame:
+    """The CSV file's rows, the columns `numbers` as float64.
+
+    Raises DataError for a missing column, a cell of `numbers` that is no finite number, and for no rows unless
+    `may_be_empty`.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not CSV: {error}") from None
+    for name in (*numbers, *text):
+        if name not in table:
+            raise DataError(f"{path}: no column {name}; found {', '.join(table)}")
+    for name in numbers:
+        values = pd.to_numeric(table[name], errors="coerce").astype(float)
+        for line, (cell, value) in enumerate(zip(table[name], values, strict=True), start=2):
+            if not math.isfinite(value):
+                raise DataError(f"{path}:{line}: {name} is {cell!r}, expected a finite number")
+        table[name] = values
+    if table.empty and not may_be_empty:
+        raise DataError(f"{path}: no rows; expected at least one")
+    return table
+
+
+def _plot(axes: Axes, table: pd.DataFrame, name: str, colour: str, **line) -> None:
+    axes.plot(table["step"], table[name], color=colour, label=name.split("/")[1], **line)
+
+
+def _bars(
+    axes: Axes, numbers: Evaluation, measure: str, groups: list[str], models: Sequence[str], interval: bool = True
+) -> None:
+    """A cluster of bars per group, one bar per model, with its 95 % interval or else with its value above it."""
+    width = 0.8 / max(2, len(models))
+    for position, model in enumerate(models):
+        x = [place + (position - (len(models) - 1) / 2) * width for place in range(len(groups))]
+        keys = [f"{model}.{group}.{measure}" for group in groups]
+        heights = [numbers[key] for key in keys]
+        hatches = ["///" if group.startswith("unseen") else "" for group in groups]
+        bars = axes.bar(x, heights, width * 0.95, color=MODEL_COLOURS[model], hatch=hatches, label=model, **BAR)
+        if interval:
+            below = [height - numbers[f"{key}_low"] for height, key in zip(heights, keys, strict=True)]
+            above = [numbers[f"{key}_high"] - height for height, key in zip(heights, keys, strict=True)]
+            axes.errorbar(x, heights, [below, above], fmt="none", ecolor="black", elinewidth=0.9, capsize=3)
+        else:
+            axes.bar_label(bars, fmt="%.3g", fontsize=8)
+    axes.set_xlim(-0.6, len(groups) - 0.4)
+    axes.set_xticks(range(len(groups)), [group.replace(".", "\n", 1) for group in groups])
+
+
+def _adherence(axes: Axes, table: pd.DataFrame) -> None:
+    bars = [(model, split) for model in ("sft", "dpo") for split in table["split"].unique()]
     width = 0.8 / len(bars)
-    for offset, (model, split) in enumerate(bars):
-        x = [place + (offset - (len(bars) - 1) / 2) * width for place in range(len(SLOTS))]
-        heights = [rows[model, split, slot] for slot in SLOTS]
-        axes.bar(x, heights, width * 0.95, label=f"{model}, {split}", **_style(model, split))
-    axes.set_xticks(range(len(SLOTS)), SLOTS)
+    for position, (model, split) in enumerate(bars):
+        rows = table[(table["model"] == model) & (table["split"] == split)]
+        x = [place + (position - (len(bars) - 1) / 2) * width for place in range(len(rows))]
+        hatch = "///" if split == "unseen" else ""
+        fill = {"color": MODEL_COLOURS[model], "hatch": hatch, "label": f"{model}, {split}"}
+        axes.bar(x, rows["adherence"], width * 0.95, **fill, **BAR)
+    axes.set_xticks(range(len(rows)), rows["slot"])
     axes.set_ylim(0, 1.02)
+    _annotate(axes, "Adherence: the specification's values that occur in the sample", "", "share of samples")
     _legend(axes, below=0.1)
 
 
-def _style(model: str, split: str) -> dict:
-    fill = {"test": {}, "unseen": {"hatch": "///", "edgecolor": "white"}}[split]
-    return {"color": MODEL_COLOURS[model], "linewidth": 0, **fill}
-
-
-def _bar_with_interval(
-    axes: Axes, x: float, numbers: Evaluation, model: str, group: str, measure: str, width: float = 0.8
-) -> None:
-    value, low, high = (numbers[f"{model}.{group}.{measure}{end}"] for end in ("", "_low", "_high"))
-    # The interval of a share of 0 or 1 begins at the share; rounding may put it on the wrong side by an ulp.
-    spread = [[max(0.0, value - low)], [max(0.0, high - value)]]
-    fill = _style(model, group.partition(".")[0])
-    axes.bar(x, value, width, yerr=spread, capsize=3, error_kw={"linewidth": 0.9}, **fill)
-
-
-def _lines(axes: Axes, table: dict[str, list], colours: dict[str, str], suffix: str) -> None:
-    for name, colour in colours.items():
-        axes.plot(table["step"], table[name], color=colour, label=name.removesuffix(suffix))
-
-
-def _name(axes: Axes, title: str, x: str, y: str) -> None:
+def _annotate(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -217,33 +245,3 @@ def _name(axes: Axes, title: str, x: str, y: str) -> None:
 def _legend(axes: Axes, below: float = 0.16) -> None:
     """One line under the axes, where it covers no data."""
     axes.legend(frameon=False, ncols=5, fontsize=9, columnspacing=1.2, loc="upper center", bbox_to_anchor=(0.5, -below))
-
-
-def _series(path: str | Path, *names: str, at_least: int = 1) -> dict[str, list[float]]:
-    table = _columns(path, *names)
-    _check_numbers(path, table, *names)
-    if len(table[names[0]]) < at_least:
-        raise DataError(f"{path}: no rows; expected at least {at_least}")
-    return table
-
-
-def _check_numbers(path: str | Path, table: dict[str, list], *names: str) -> None:
-    for name in names:
-        for line, cell in enumerate(table[name], start=2):
-            if not _is_finite(cell):
-                raise DataError(f"{path}:{line}: {name} is {cell!r}, expected a finite number")
-
-
-def _is_finite(cell: str | float) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
-
-
-def _columns(path: str | Path, *names: str) -> dict[str, list]:
-    table = files.read_csv(path)
-    for name in names:
-        if name not in table:
-            raise DataError(f"{path}: no column {name}; found {', '.join(table)}")
-    return table

@@ -1,4 +1,3 @@
-import json
 import math
 import struct
 
@@ -10,6 +9,9 @@ from picollm.core.errors import DataError
 from picollm.lab import figures as plots
 from picollm.stories.spec import SLOTS
 
+MONITOR = ["step", "logps/chosen", "logps/rejected"]
+ADHERENCE = ["model", "split", "slot", "adherence"]
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -19,26 +21,27 @@ def folder(tmp_path):
             losses = zip(steps, (3.0, 1.0, 2.0), strict=True)
             rows = [{"step": step, "loss": loss} for step, loss in losses]
             files.write_csv(tmp_path / stage / f"{name}.csv", ["step", "loss"], rows)
-    columns = ["step", "chosen_reward", "rejected_reward", "margin"]
+    columns = ["step", "rewards/chosen", "rewards/rejected", "rewards/margins"]
     rows = [dict(zip(columns, (step, step / 10, -step / 5, step * 0.3), strict=True)) for step in steps]
     files.write_csv(tmp_path / "dpo.csv", columns, rows)
-    columns = ["step", "chosen_logps", "rejected_logps"]
-    rows = [dict(zip(columns, (step, -90 + step, -95 + step), strict=True)) for step in steps]
-    files.write_csv(tmp_path / "monitor.csv", columns, rows)
+    rows = [(step, -90 + step, -95 + step) for step in steps]
+    files.write_csv(tmp_path / "monitor.csv", MONITOR, [dict(zip(MONITOR, row, strict=True)) for row in rows])
     files.write_json(tmp_path / "eval.json", numbers(("test", "unseen")))
-    files.write_csv(tmp_path / "adherence.csv", ["model", "split", "slot", "adherence"], adherence_rows())
+    files.write_csv(tmp_path / "adherence.csv", ADHERENCE, adherence_rows())
     return tmp_path
 
 
-def numbers(splits) -> dict[str, float]:
+def numbers(splits, specifications=True) -> dict[str, float]:
+    """What evaluate writes, as far as the figures read it: base 0.25, sft 0.5, dpo 0.75, intervals of 0.1 either way."""
     values = {}
     for place, model in enumerate(("base", "sft", "dpo")):
+        value = 0.25 * (place + 1)
         for split in splits:
-            values[f"{model}.{split}.ceiling"] = 0.9
-            for name in ("dread", "pref_acc", "reward_acc"):
-                value = 0.25 * (place + 1)
-                key = f"{model}.{split}.{name}"
+            names = ["pref_acc"] + ["reward_acc"] * (model != "sft") + ["dread"] * specifications
+            for key in [f"{model}.{split}.{name}" for name in names]:
                 values |= {key: value, f"{key}_low": value - 0.1, f"{key}_high": value + 0.1}
+            names = ["length", "ended", "repetition"] + ["kl"] * (model != "sft") + ["ceiling"] * specifications
+            values |= {f"{model}.{split}.{name}": 0.9 if name == "ceiling" else value for name in names}
     return values
 
 
@@ -59,13 +62,43 @@ def heights(axes) -> list[float]:
     return [round(bar.get_height(), 6) for bar in axes.patches]
 
 
+def ticks(axes) -> list[str]:
+    return [tick.get_text() for tick in axes.get_xticklabels()]
+
+
+def legend(axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def test_curves_draw_the_monitor_left_and_the_rewards_right(folder):
     left, right = plots.curves(folder / "monitor.csv", folder / "dpo.csv").axes
     assert line(left, "chosen") == [(0, -90), (10, -80), (20, -70)]
     assert line(left, "rejected") == [(0, -95), (10, -85), (20, -75)]
     assert line(right, "chosen") == [(0, 0), (10, 1), (20, 2)]
     assert line(right, "rejected") == [(0, 0), (10, -2), (20, -4)]
-    assert line(right, "margin") == [(0, 0), (10, 3), (20, 6)]
+    assert line(right, "margins") == [(0, 0), (10, 3), (20, 6)]
+
+
+@pytest.mark.parametrize(
+    ("logps", "scale", "least"), [([-1100, -60, -20], "symlog", 5), ([-310, -300, -290], "linear", 5)]
+)
+def test_the_axis_of_log_probs_is_labelled_whatever_their_range(folder, logps, scale, least):
+    rows = [dict(zip(MONITOR, (step, value, value), strict=True)) for step, value in enumerate(logps)]
+    files.write_csv(folder / "monitor.csv", MONITOR, rows)
+    figure = plots.curves(folder / "monitor.csv", folder / "dpo.csv")
+    plots.save(figure, folder / "a.png")
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    labelled = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    texts = [text.get_text() for text in axes.get_yticklabels() if low <= text.get_position()[1] <= high]
+    assert axes.get_yscale() == scale
+    assert len(labelled) >= least
+    assert [float(text.replace("\u2212", "-")) for text in texts] == labelled
+
+
+def test_without_a_monitor_the_rewards_stand_alone(folder):
+    (axes,) = plots.curves(folder / "absent.csv", folder / "dpo.csv").axes
+    assert legend(axes) == ["chosen", "rejected", "margins"]
 
 
 def test_losses_mark_the_step_whose_weights_were_kept(folder):
@@ -76,7 +109,7 @@ def test_losses_mark_the_step_whose_weights_were_kept(folder):
 
 
 @pytest.mark.parametrize(("start", "drawn"), [(0.693147, [math.log(2)] * 2), (25.0, None)])
-def test_log_2_is_drawn_where_the_loss_starts_there_and_not_for_another_loss(folder, start, drawn):
+def test_log_2_is_drawn_if_the_loss_starts_there_and_not_for_another_loss(folder, start, drawn):
     rows = [{"step": 0, "loss": start}, {"step": 10, "loss": 0.5}]
     files.write_csv(folder / "dpo/val.csv", ["step", "loss"], rows)
     panel = plots.losses({"dpo": folder / "dpo"}).axes[0]
@@ -90,50 +123,72 @@ def test_a_stage_that_did_not_train_has_its_validation_loss_alone(folder):
     assert "training" not in [drawn.get_label() for drawn in panel.lines]
 
 
-def test_before_and_after_show_dread_per_model_and_split_and_adherence_per_slot(folder):
+def test_before_and_after_show_dread_per_split_and_model_and_adherence_per_slot(folder):
     left, right = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes
-    assert heights(left) == [0.25, 0.5, 0.75] * 2
-    assert heights(right) == [round(0.1 * place, 6) for place in range(7)] * 4  # sft and dpo, test and unseen
+    assert ticks(left) == ["test", "unseen"]
+    assert heights(left) == [0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+    assert ticks(right) == list(SLOTS)
+    assert legend(right) == ["sft, test", "sft, unseen", "dpo, test", "dpo, unseen"]
+    assert heights(right) == [round(0.1 * place, 6) for place in range(7)] * 4
 
 
-def test_data_without_specifications_or_unseen_split_say_so(folder):
-    files.write_json(folder / "eval.json", numbers(("test",)))
-    files.write_csv(folder / "adherence.csv", ["model", "split", "slot", "adherence"], [])
+def test_bars_of_the_unseen_split_are_hatched(folder):
     left, right = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes
-    assert heights(left) == [0.25, 0.5, 0.75]
-    assert "not specifications" in right.texts[0].get_text()
+    assert [bar.get_hatch() for bar in left.patches] == ["", "///"] * 3
+    assert [bool(bar.get_hatch()) for bar in right.patches] == ([False] * 7 + [True] * 7) * 2
 
 
-def test_accuracies_show_every_group_and_model(folder):
-    figure = plots.accuracies(folder / "eval.json")
-    assert sorted(heights(figure.axes[0])) == sorted([0.25, 0.5, 0.75] * 2)
-    assert sorted(heights(figure.axes[1])) == sorted([0.25, 0.5, 0.75] * 2)
-    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["test", "unseen"]
+def test_an_interval_reaches_from_low_to_high(folder):
+    left = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes[0]
+    reached = [[list(bar[:, 1].round(6)) for bar in bars.get_segments()] for bars in left.collections]
+    assert reached == [[[0.15, 0.35]] * 2, [[0.4, 0.6]] * 2, [[0.65, 0.85]] * 2]
+
+
+def test_prompts_that_are_no_specifications_are_compared_without_dread_and_adherence(folder):
+    files.write_json(folder / "eval.json", numbers(("test",), specifications=False))
+    files.write_csv(folder / "adherence.csv", ADHERENCE, [])
+    panels = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes
+    assert [panel.get_title() for panel in panels] == [
+        "Length of the samples",
+        "Samples that reached end of text",
+        "Repetition within a sample",
+        "KL(DPO || SFT)",
+    ]
+    assert [heights(panel) for panel in panels] == [[0.25, 0.5, 0.75]] * 3 + [[0.75]]
+    assert [text.get_text() for text in panels[0].texts] == ["0.25", "0.5", "0.75"]
+
+
+def test_accuracies_show_every_model_and_reward_accuracies_the_dpo_model_alone(folder):
+    left, right = plots.accuracies(folder / "eval.json").axes
+    assert ticks(left) == ticks(right) == ["test", "unseen"]
+    assert heights(left) == [0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+    assert heights(right) == [0.75, 0.75]
+    assert legend(right) == ["0.5: the reference (sft), by construction", "ceiling", "dpo"]
 
 
 def test_accuracies_of_strata_stand_beside_their_split_and_the_ceilings_are_lines(folder):
-    values = numbers(("test",))
-    for key, value in numbers(("test",)).items():
-        values[key.replace(".test.", ".test.degree.")] = value / 2
-    files.write_json(folder / "eval.json", values)
+    whole = numbers(("test", "unseen"))
+    strata = {key.replace(".test.", ".test.degree."): value / 2 for key, value in whole.items() if ".test." in key}
+    files.write_json(folder / "eval.json", whole | strata)
     panel = plots.accuracies(folder / "eval.json").axes[0]
-    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["test", "test\ndegree"]
-    assert heights(panel) == [0.25, 0.125, 0.5, 0.25, 0.75, 0.375]
-    heights_of_lines = [drawn.get_segments()[0][0][1] for drawn in panel.collections if len(drawn.get_segments()) == 1]
-    assert {0.9, 0.45} <= {round(float(height), 6) for height in heights_of_lines}
+    assert ticks(panel) == ["test", "test\ndegree", "unseen"]
+    assert heights(panel) == [0.25, 0.125, 0.25, 0.5, 0.25, 0.5, 0.75, 0.375, 0.75]
+    (ceilings,) = [drawn for drawn in panel.collections if drawn.get_label() == "ceiling"]
+    assert [round(float(segment[0][1]), 6) for segment in ceilings.get_segments()] == [0.9, 0.45, 0.9]
 
 
-def test_the_bars_of_an_interval_reach_from_low_to_high(folder):
-    left = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes[0]
-    reached = [bars.get_segments()[0][:, 1].round(6).tolist() for bars in left.collections]
-    assert reached == [[0.15, 0.35], [0.4, 0.6], [0.65, 0.85]] * 2
+def test_accuracies_without_the_rules_labels_have_no_ceiling(folder):
+    files.write_json(folder / "eval.json", numbers(("test",), specifications=False))
+    assert legend(plots.accuracies(folder / "eval.json").axes[0]) == ["0.5: chance", "base", "sft", "dpo"]
 
 
-def test_a_legend_covers_no_data(folder):
-    figure = plots.curves(folder / "monitor.csv", folder / "dpo.csv")
-    plots.save(figure, folder / "a.png")
-    for axes in figure.axes:
-        assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())
+def test_a_legend_covers_neither_data_nor_labels(folder):
+    for figure in (plots.curves(folder / "monitor.csv", folder / "dpo.csv"), plots.accuracies(folder / "eval.json")):
+        plots.save(figure, folder / "a.png")
+        for axes in figure.axes:
+            legend_box = axes.get_legend().get_window_extent()
+            assert not legend_box.overlaps(axes.get_window_extent())
+            assert not legend_box.overlaps(axes.xaxis.get_tightbbox())
 
 
 def test_the_same_input_gives_the_same_bytes(folder):
@@ -154,65 +209,17 @@ def test_the_users_own_style_changes_no_byte(folder):
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
 
 
-def test_a_missing_column_or_key_is_named(folder):
-    with pytest.raises(DataError, match=r"dpo.csv: no column chosen_logps; found step, chosen_reward"):
+def test_a_missing_column_is_named(folder):
+    with pytest.raises(DataError, match=r"dpo.csv: no column logps/chosen; found step, rewards/chosen"):
         plots.curves(folder / "dpo.csv", folder / "dpo.csv")
-    broken = numbers(("test",))
-    del broken["dpo.test.dread_low"]
-    files.write_json(folder / "eval.json", broken)
-    with pytest.raises(DataError, match=r"eval.json: no dpo.test.dread_low"):
-        plots.before_after(folder / "eval.json", folder / "adherence.csv")
 
 
-@pytest.mark.parametrize("key", ["sft.test.dread", "base.unseen.dread", "sft.unseen.dread"])
-def test_a_split_is_not_left_out_because_one_model_lacks_it(folder, key):
-    broken = numbers(("test", "unseen"))
-    del broken[key]
-    files.write_json(folder / "eval.json", broken)
-    with pytest.raises(DataError, match=f"no {key}"):
-        plots.before_after(folder / "eval.json", folder / "adherence.csv")
-
-
-@pytest.mark.parametrize("key", ["sft.test.pref_acc", "sft.unseen.pref_acc", "dpo.test.reward_acc"])
-def test_a_missing_accuracy_is_named(folder, key):
-    broken = numbers(("test", "unseen"))
-    del broken[key]
-    files.write_json(folder / "eval.json", broken)
-    with pytest.raises(DataError, match=f"no {key}"):
-        plots.accuracies(folder / "eval.json")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [([1], "expected a JSON object"), (numbers(("test",)) | {"dpo.test.dread": "x"}, "dpo.test.dread is 'x'")],
-)
-def test_an_evaluation_that_is_not_flat_numbers_is_an_error(folder, content, message):
-    (folder / "eval.json").write_text(json.dumps(content))
-    with pytest.raises(DataError, match=message):
-        plots.before_after(folder / "eval.json", folder / "adherence.csv")
-
-
-@pytest.mark.parametrize("cell", ["oops", "nan", "inf", ""])
-def test_a_cell_that_is_no_finite_number_is_named_with_its_line(folder, cell):
-    (folder / "monitor.csv").write_text(f"step,chosen_logps,rejected_logps\n0,-9,-9\n10,-8,{cell}\n20,-7,-7\n")
-    with pytest.raises(DataError, match=r"monitor.csv:3: rejected_logps is"):
-        plots.curves(folder / "monitor.csv", folder / "dpo.csv")
-
-
-def test_a_monitor_or_validation_without_rows_is_an_error(folder):
-    files.write_csv(folder / "empty.csv", ["step", "chosen_logps", "rejected_logps"], [])
-    with pytest.raises(DataError, match=r"empty.csv: no rows"):
-        plots.curves(folder / "empty.csv", folder / "dpo.csv")
-    files.write_csv(folder / "sft/val.csv", ["step", "loss"], [])
-    with pytest.raises(DataError, match=r"val.csv: no rows"):
-        plots.losses({"sft": folder / "sft"})
-
-
-@pytest.mark.parametrize("slot", [SLOTS[0], SLOTS[-1]])
-def test_a_missing_row_of_adherence_is_named(folder, slot):
-    rows = [row for row in adherence_rows() if (row["model"], row["split"], row["slot"]) != ("sft", "test", slot)]
-    files.write_csv(folder / "adherence.csv", ["model", "split", "slot", "adherence"], rows)
-    with pytest.raises(DataError, match=f"no row of sft, test, {slot}"):
+@pytest.mark.parametrize("key", ["dpo.test.dread_low", "sft.test.dread", "base.unseen.dread"])
+def test_a_missing_number_is_named(folder, key):
+    values = numbers(("test", "unseen"))
+    del values[key]
+    files.write_json(folder / "eval.json", values)
+    with pytest.raises(DataError, match=f"eval.json: no {key}; run the evaluate stage again"):
         plots.before_after(folder / "eval.json", folder / "adherence.csv")
 
 
@@ -220,3 +227,41 @@ def test_an_evaluation_without_accuracies_is_an_error_and_no_empty_figure(folder
     files.write_json(folder / "eval.json", {"base.sft_loss": 1.0})
     with pytest.raises(DataError, match=r"no base.test.pref_acc"):
         plots.accuracies(folder / "eval.json")
+
+
+def test_a_table_holds_its_numbers_as_floats_and_its_text_as_it_is(tmp_path):
+    rows = [{"step": 1, "loss": 1 / 3, "name": "a,b"}, {"name": "2", "loss": 1e-9, "step": 20}]
+    files.write_csv(tmp_path / "m.csv", ["step", "loss", "name"], rows)
+    table = plots.read_table(tmp_path / "m.csv", ("step", "loss"), ("name",))
+    assert table.to_dict("list") == {"step": [1.0, 20.0], "loss": [1 / 3, 1e-9], "name": ["a,b", "2"]}
+
+
+@pytest.mark.parametrize("cell", ["oops", "nan", "inf", ""])
+def test_a_cell_that_is_no_finite_number_is_named_with_its_line(tmp_path, cell):
+    (tmp_path / "m.csv").write_text(f"step,loss\n0,-9\n10,{cell}\n20,-7\n")
+    with pytest.raises(DataError, match=rf"m.csv:3: loss is '{cell}', expected a finite number"):
+        plots.read_table(tmp_path / "m.csv", ("step", "loss"))
+
+
+CONFLICT = "<<<<<<< HEAD\n10,3\n=======\n10,4\n>>>>>>> main\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "m.csv: not CSV: No columns to parse"),
+        (b"step,loss\n\xff,1\n", "m.csv: not CSV: 'utf-8' codec can't decode byte 0xff"),
+        (f"step,loss\n{CONFLICT}".encode(), "m.csv:2: step is '<<<<<<< HEAD', expected a finite number"),
+        (f"{CONFLICT}step,loss\n".encode(), "m.csv: no column step; found <<<<<<< HEAD"),
+        (b"step,loss\n", "m.csv: no rows; expected at least one"),
+    ],
+)
+def test_a_file_that_is_no_table_of_numbers_is_an_error_that_names_it(tmp_path, content, reason):
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(DataError, match=reason):
+        plots.read_table(tmp_path / "m.csv", ("step", "loss"))
+
+
+def test_a_missing_table_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(DataError, match=r"absent.csv: No such file"):
+        plots.read_table(tmp_path / "absent.csv", ("step",))
