@@ -24,8 +24,8 @@ class Sums:
         metrics = {name: value + other.metrics[name] for name, value in self.metrics.items()}
         return Sums(self.loss.detach() + other.loss.detach(), self.count + other.count, metrics)
 
-    def nothing(self) -> "Sums":
-        """The same batch counted zero times; the graph stays, its gradients are zero."""
+    def zeroed(self) -> "Sums":
+        """The sums times zero, still attached to the graph, so that backward yields zero gradients."""
         return Sums(self.loss * 0, self.count * 0, {name: value * 0 for name, value in self.metrics.items()})
 
 
@@ -54,8 +54,9 @@ def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float
     """The preference objective over pairs; counts pairs.
 
     `sft_weight` adds that multiple of the chosen response's negative log-likelihood per token (Pang et al. 2024, eq. 1,
-    "Iterative reasoning preference optimization"). Metrics: rewards beta * (policy - reference) of chosen and rejected,
-    their margin, the share of pairs whose chosen reward is larger (ties one half), and the loss without the SFT term.
+    "Iterative reasoning preference optimization"). Metrics, under TRL's names: rewards beta * (policy - reference) of chosen
+    and rejected, the share of pairs whose chosen reward is larger (ties one half), the margin of the two rewards, the policy's
+    log-probs in nats; with `sft_weight` also `preference_loss`, the loss without the SFT term.
     """
     preference_loss = PREFERENCE_LOSSES[loss]
 
@@ -70,13 +71,17 @@ def preference(loss: str, beta: float, label_smoothing: float, sft_weight: float
             lengths = sequence_logps(torch.ones_like(logps), batch.owners, batch.size)[:pairs]
             total = losses - sft_weight * policy_logps[:pairs] / lengths
         with torch.no_grad():
+            chosen_logps, rejected_logps = policy_logps.chunk(2)
             metrics = {
-                "chosen_reward": beta * chosen.sum(),
-                "rejected_reward": beta * rejected.sum(),
-                "margin": beta * (chosen - rejected).sum(),
-                "reward_acc": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
-                "preference_loss": losses.sum(),
+                "rewards/chosen": beta * chosen.sum(),
+                "rewards/rejected": beta * rejected.sum(),
+                "rewards/accuracies": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
+                "rewards/margins": beta * (chosen - rejected).sum(),
+                "logps/chosen": chosen_logps.sum(),
+                "logps/rejected": rejected_logps.sum(),
             }
+            if sft_weight:
+                metrics["preference_loss"] = losses.sum()
         return Sums(total.sum(), torch.full((), len(losses), device=losses.device), metrics)
 
     return objective

@@ -15,7 +15,7 @@ from picollm.train import check_start, fit, steps_for
 def main():
     p = params.load("seed", "deterministic", "truncate", "precision", "strategy", "compile", "dpo")
     device = distributed.set_up(p.deterministic, p.precision)
-    state = resume.claim("dpo", p)
+    state = resume.acquire("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     context = model.config.max_position_embeddings
     rows = {}
@@ -44,7 +44,7 @@ def main():
         pass
     write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/dpo.json")
     state.remove()
-    distributed.leave()
+    distributed.shutdown()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from picollm.train import fit
 def main():
     p = params.load("seed", "deterministic", "precision", "strategy", "compile", "model", "pretrain")
     device = distributed.set_up(p.deterministic, p.precision)
-    state = resume.claim("pretrain", p)
+    state = resume.acquire("pretrain", p)
     tokenizer = load_tokenizer("data/tokenizer")
     base = base_checkpoint("data/base")
     if base is None:
@@ -50,7 +50,7 @@ def main():
         print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
     write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/pretrain.json")
     state.remove()
-    distributed.leave()
+    distributed.shutdown()
 
 
 if __name__ == "__main__":

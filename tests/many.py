@@ -13,7 +13,7 @@ from pathlib import Path
 from picollm import distributed, entry, files
 from picollm.objectives import language_modelling, preference
 from picollm.resume import State
-from picollm.run import History, Run, whole_model
+from picollm.run import History, Run, full_model
 from picollm.train import fit
 from tests.tiny import pair_rows, response_rows, tiny_model, training
 
@@ -43,11 +43,11 @@ def main():
     history = History()
     for _ in fit(run, history, State(Path(state))):
         pass
-    whole = whole_model(run.model)
+    full = full_model(run.model)
     if distributed.is_main():
-        weights = {name: weight.tolist() for name, weight in whole.named_parameters()}
+        weights = {name: weight.tolist() for name, weight in full.named_parameters()}
         files.write_json(out, {"history": dataclasses.asdict(history), "weights": weights})
-    distributed.leave()
+    distributed.shutdown()
 
 
 def stopping(loss, stop: str):

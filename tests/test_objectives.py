@@ -55,7 +55,7 @@ def test_language_modelling_sums_the_negative_logps_of_the_response_and_counts_i
 def test_preference_equals_the_formula_pair_by_pair(sft_weight):
     model, rows, beta, smoothing = tiny_model(), pair_rows(4), 0.3, 0.1
     sums = preference("sigmoid", beta, smoothing, sft_weight)(model, rows.batch(np.arange(4)))
-    losses, margins = [], []
+    losses, margins, logps = [], [], []
     for pair in range(4):
         prompt = rows.prompts[pair]
         chosen, rejected = (
@@ -68,10 +68,24 @@ def test_preference_equals_the_formula_pair_by_pair(sft_weight):
         loss = -(1 - smoothing) * math.log(probability) - smoothing * math.log(1 - probability)
         losses.append(loss - sft_weight * chosen / len(rows.chosen[pair]))
         margins.append(margin)
+        logps.append((chosen, rejected))
     assert sums.count.item() == 4
     assert sums.loss.item() == pytest.approx(sum(losses), abs=1e-4)
-    assert sums.metrics["margin"].item() == pytest.approx(sum(margins), abs=1e-4)
-    assert sums.metrics["reward_acc"].item() == sum(margin > 0 for margin in margins)
+    assert sums.metrics["rewards/margins"].item() == pytest.approx(sum(margins), abs=1e-4)
+    assert sums.metrics["rewards/accuracies"].item() == sum(margin > 0 for margin in margins)
+    for side, name in enumerate(("chosen", "rejected")):
+        policy, reference = sum(pair[side] for pair in logps), rows.reference_logps[:, side].sum()
+        assert sums.metrics[f"logps/{name}"].item() == pytest.approx(policy, abs=1e-4)
+        assert sums.metrics[f"rewards/{name}"].item() == pytest.approx(beta * (policy - reference), abs=1e-4)
+
+
+def test_the_preference_loss_is_a_metric_only_if_the_loss_holds_an_sft_term():
+    plain, mixed = (
+        preference("sigmoid", 0.3, 0.0, weight)(tiny_model(), pair_rows(4).batch(np.arange(4))) for weight in (0.0, 0.7)
+    )
+    assert "preference_loss" not in plain.metrics
+    assert mixed.metrics["preference_loss"].item() == pytest.approx(plain.loss.item(), abs=1e-5)
+    assert mixed.loss.item() > plain.loss.item() + 0.1
 
 
 def test_a_tie_counts_one_half():
@@ -79,5 +93,5 @@ def test_a_tie_counts_one_half():
     rows.rejected = rows.chosen
     rows.reference_logps = np.full((3, 2), -9.0)
     sums = preference("ipo", 0.1, 0.0, 0.0)(tiny_model(), rows.batch(np.arange(3)))
-    assert sums.metrics["reward_acc"].item() == 1.5
-    assert sums.metrics["margin"].item() == 0
+    assert sums.metrics["rewards/accuracies"].item() == 1.5
+    assert sums.metrics["rewards/margins"].item() == 0
