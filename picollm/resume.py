@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from picollm import distributed, files, lock
-from picollm.errors import DataError, ResumeError
+from picollm.errors import ResumeError
 
 LOCK, SUFFIX = "lock", ".safetensors"
 
@@ -163,10 +163,7 @@ def _step(path: Path) -> int:
 
 def _is_complete(path: Path) -> bool:
     """Whether a file has the SHA-256 in its name; prints a message if not."""
-    try:
-        if path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}"):
-            return True
-    except DataError as error:
-        print(error, file=sys.stderr)
-    print(f"{path}: damaged (its SHA-256 is not the one in its name); using the state before it", file=sys.stderr)
-    return False
+    complete = path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}")
+    if not complete:
+        print(f"{path}: damaged (its SHA-256 is not the one in its name); using the state before it", file=sys.stderr)
+    return complete

@@ -56,7 +56,8 @@ class Run:
     def describe(self) -> str:
         """What the run is about to do, in two lines."""
         rows, batch, processes = len(self.train.lengths), self.settings.batch_size, distributed.world_size()
-        hardware = f"{torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        hardware = "1 thread" if threads == 1 else f"{threads} threads"
         if self.device.type == "cuda":
             hardware = torch.cuda.get_device_name(self.device)
         return (

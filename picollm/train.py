@@ -125,8 +125,6 @@ class Trainer:
         _copy(self.best, distributed.named_parameters(self.run.model))
 
     def save(self, state: State) -> None:
-        if self.step == 0:
-            return  # nothing is trained yet
         progress = {"history": dataclasses.asdict(self.history), "step": self.step}
         full = {name: distributed.gather_to_main(tensor) for name, tensor in self._tensors().items()}
         state.save(self.step, full, progress)

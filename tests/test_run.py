@@ -71,7 +71,7 @@ def test_a_run_says_first_what_it_will_do(capsys):
     # 6 steps of 8 rows read 20 rows 2.4 times.
     assert first == f"sft: 6 steps of 8 rows, 2.40 epochs of 20 rows ({tokens} tokens); 6 rows for validation"
     parameters = sum(parameter.numel() for parameter in run.model.parameters())
-    assert re.fullmatch(rf"sft: {parameters:,} parameters in float32 on cpu \(\d+ threads\), 1 process", second)
+    assert re.fullmatch(rf"sft: {parameters:,} parameters in float32 on cpu \(\d+ threads?\), 1 process", second)
 
 
 def test_without_a_terminal_a_line_comes_every_tenth_of_the_steps(capsys):
