@@ -177,7 +177,7 @@ class Progress:
         self.bar = tqdm(total=run.steps, initial=step, desc=run.name, unit="step", disable=disable)
 
     def advance(self, step: int) -> None:
-        """Count a step. Time is measured from the first one on, which may include compilation."""
+        """Count a step. The time left is estimated from the steps after the first, which may include compilation."""
         self.bar.update()
         self.first = self.first or (step, time.monotonic())
 

@@ -55,8 +55,11 @@ def test_text_that_the_streams_cannot_encode_is_printed_escaped(encoding):
 )
 def test_a_closed_stdout_ends_the_process_with_one_line(body):
     code = f"import sys\nfrom picollm import entry\ndef main():\n    {body}\nentry.run(main)"
+    environment = {
+        name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"
+    }  # else nothing is left to flush
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True, **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, text=True, **pipes) as process:
         assert process.stdout.readline() == "0\n"
         process.stdout.close()
         process.stdin.close()
