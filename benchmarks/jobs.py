@@ -245,8 +245,8 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
         compile=compile,
     )
     compile_blocks(run)
-    optimizer = make_optimizer(distributed.weights(model).values(), settings)
-    step_objective = distributed.replicated(model, objective, run.strategy)
+    optimizer = make_optimizer(distributed.named_parameters(model).values(), settings)
+    step_objective = distributed.data_parallel(model, objective, run.strategy)
 
     def step() -> float:
         sums, _, _ = train_step(run, step_objective, optimizer, 0, settings.lr)

@@ -62,15 +62,15 @@ def clean_states(options: argparse.Namespace) -> None:
     """Print every saved state and what becomes of it."""
     from picollm.training import resume
 
-    found = resume.leftovers()
-    for left in found:
-        step = "no whole step" if left.step is None else f"step {left.step}"
-        fate = f"in use by {left.holder}" if left.holder else "kept"
-        if not options.dry_run and resume.discard(left):
-            fate = "removed"
-        print(f"{left.folder}: {step}, {left.size / 1e6:.1f} MB: {fate}")
+    found = resume.saved_runs()
+    for saved in found:
+        step = "no complete step" if saved.step is None else f"step {saved.step}"
+        outcome = f"in use by {saved.holder}" if saved.holder else "kept"
+        if not options.dry_run and resume.remove_unused(saved):
+            outcome = "removed"
+        print(f"{saved.folder}: {step}, {saved.size / 1e6:.1f} MB: {outcome}")
     if not found:
-        print(f"{resume.states_folder()}: nothing is left")
+        print(f"{resume.states_folder()}: no saved state")
 
 
 def _seed(text: str) -> int:

@@ -21,7 +21,7 @@ from picollm.training.settings import Parallel
 def main():
     p = config.load(Seed, Compute, Parallel, Truncation, Dpo)
     device = distributed.set_up(p.deterministic, p.precision)
-    state = resume.claim("dpo", p)
+    state = resume.acquire("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/sft")
     context = model.config.max_position_embeddings
     rows = {}
@@ -50,7 +50,7 @@ def main():
         pass
     write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/dpo.json")
     state.remove()
-    distributed.leave()
+    distributed.shutdown()
 
 
 if __name__ == "__main__":

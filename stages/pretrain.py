@@ -24,7 +24,7 @@ from picollm.training.settings import Parallel, Pretrain
 def main():
     p = config.load(Seed, Compute, Parallel, ModelShape, Pretrain)
     device = distributed.set_up(p.deterministic, p.precision)
-    state = resume.claim("pretrain", p)
+    state = resume.acquire("pretrain", p)
     tokenizer = load_tokenizer("data/tokenizer")
     base = Path("data/base/model")
     if not base.is_dir():
@@ -56,7 +56,7 @@ def main():
         print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
     write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/pretrain.json")
     state.remove()
-    distributed.leave()
+    distributed.shutdown()
 
 
 if __name__ == "__main__":

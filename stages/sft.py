@@ -20,7 +20,7 @@ from picollm.training.settings import Parallel, Sft
 def main():
     p = config.load(Seed, Compute, Parallel, Truncation, Sft)
     device = distributed.set_up(p.deterministic, p.precision)
-    state = resume.claim("sft", p)
+    state = resume.acquire("sft", p)
     model, tokenizer = load_model_and_tokenizer("models/base")
     context = model.config.max_position_embeddings
     train, validation = (read_sft(f"data/sft/{split}.jsonl") for split in ("train", "validation"))
@@ -50,7 +50,7 @@ def main():
         print(f"sft: a story at step {step}: {preview(model, tokenizer, validation[0].prompt)}", flush=True)
     write_results(run, history, tokenizer, "models/sft", "plots/sft", "metrics/sft.json")
     state.remove()
-    distributed.leave()
+    distributed.shutdown()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from picollm.training import distributed
 from picollm.training.language_model import language_modelling
 from picollm.training.loop import fit
 from picollm.training.resume import State
-from picollm.training.run import History, Run, whole_model
+from picollm.training.run import History, Run, full_model
 from tests.tiny import dpo, pair_rows, response_rows, tiny_model, training
 
 
@@ -49,11 +49,11 @@ def main():
     history = History()
     for _ in fit(run, history, State(Path(state))):
         pass
-    whole = whole_model(run.model)
+    full = full_model(run.model)
     if distributed.is_main():
-        weights = {name: weight.tolist() for name, weight in whole.named_parameters()}
+        weights = {name: weight.tolist() for name, weight in full.named_parameters()}
         files.write_json(out, {"history": dataclasses.asdict(history), "weights": weights})
-    distributed.leave()
+    distributed.shutdown()
 
 
 def stopping(loss, stop: str):

@@ -147,7 +147,7 @@ def states(tmp_path, monkeypatch) -> Path:
     monkeypatch.delenv("DVC_ROOT", raising=False)
     for name in ("left", "used"):
         State(tmp_path / ".resume/dpo" / name).save(5, {"weight": torch.ones(2)}, {})
-    lock.hold(tmp_path / ".resume/dpo/used/lock", wait=False)
+    lock.acquire(tmp_path / ".resume/dpo/used/lock", blocking=False)
     return tmp_path / ".resume/dpo"
 
 
@@ -175,7 +175,7 @@ def test_a_dry_run_of_clean_removes_nothing(states, clean):
     assert {path.name for path in states.iterdir()} == {"left", "used"}
 
 
-def test_clean_says_so_where_nothing_is_left(tmp_path, monkeypatch, clean):
+def test_clean_says_so_if_there_is_no_saved_state(tmp_path, monkeypatch, clean):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert clean() == [".resume: nothing is left"]
+    assert clean() == [".resume: no saved state"]

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from pathspec import GitIgnoreSpec
+
 from picollm.core.errors import DataError, shown
 
 MAX_LINE = 16 * 2**20
@@ -136,13 +138,19 @@ def has_half_characters(text: str) -> bool:
 
 
 def fingerprint(path: str | Path) -> str:
-    """SHA-256, in hexadecimal, of a file's bytes or of a folder's relative names and contents."""
+    """SHA-256, in hexadecimal, of a file's bytes or of a folder's relative names and contents.
+
+    As in DVC, files in a folder that match a pattern of the .dvcignore in the current directory do not count.
+    """
     path = Path(path)
     if not path.is_dir():
         return _digest(path)
+    ignore = Path(".dvcignore")
+    ignored = GitIgnoreSpec.from_lines(ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else [])
     total = hashlib.sha256()
     for member in sorted(member for member in path.rglob("*") if member.is_file()):
-        total.update(os.fsencode(f"{member.relative_to(path).as_posix()}\0{_digest(member)}\n"))
+        if not ignored.match_file(os.path.relpath(member)):
+            total.update(os.fsencode(f"{member.relative_to(path).as_posix()}\0{_digest(member)}\n"))
     return total.hexdigest()
 
 

@@ -15,19 +15,19 @@ def preference(settings: Dpo) -> Objective:
     """The preference objective over pairs; counts pairs.
 
     `sft_weight` adds that multiple of the chosen response's negative log-likelihood per token (Pang et al. 2024, eq. 1,
-    "Iterative reasoning preference optimization"). Metrics: rewards beta * (policy - reference) of chosen and rejected,
-    their margin, the share of pairs whose chosen reward is larger (ties one half), and the loss without the SFT term.
+    "Iterative reasoning preference optimization"). Metrics, under TRL's names: rewards beta * (policy - reference) of chosen
+    and rejected, the share of pairs whose chosen reward is larger (ties one half), the margin of the two rewards, the policy's
+    log-probs in nats; with `sft_weight` also `preference_loss`, the loss without the SFT term.
     """
 
     def objective(model: Transformer, batch: Batch) -> Sums:
         scores = pair_scores(model, batch)
         losses = LOSSES[settings.loss](scores, settings)
-        total = losses
+        total, metrics = losses, _metrics(scores, settings.beta)
         if settings.sft_weight:
             total = losses - settings.sft_weight * scores.chosen / scores.chosen_lengths
-        return Sums(
-            total.sum(), torch.full((), len(losses), device=losses.device), _metrics(scores, losses, settings.beta)
-        )
+            metrics["preference_loss"] = losses.detach().sum()
+        return Sums(total.sum(), torch.full((), len(losses), device=losses.device), metrics)
 
     return objective
 
@@ -41,12 +41,13 @@ def pair_scores(model: Transformer, batch: Batch) -> PairScores:
 
 
 @torch.no_grad()
-def _metrics(scores: PairScores, losses: Tensor, beta: float) -> dict[str, Tensor]:
+def _metrics(scores: PairScores, beta: float) -> dict[str, Tensor]:
     chosen, rejected = scores.chosen_logratios, scores.rejected_logratios
     return {
-        "chosen_reward": beta * chosen.sum(),
-        "rejected_reward": beta * rejected.sum(),
-        "margin": beta * scores.margin.sum(),
-        "reward_acc": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
-        "preference_loss": losses.sum(),
+        "rewards/chosen": beta * chosen.sum(),
+        "rewards/rejected": beta * rejected.sum(),
+        "rewards/accuracies": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
+        "rewards/margins": beta * scores.margin.sum(),
+        "logps/chosen": scores.chosen.sum(),
+        "logps/rejected": scores.rejected.sum(),
     }

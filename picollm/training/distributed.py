@@ -1,7 +1,7 @@
-"""One training run over several processes: each takes a share of every batch, sums over all of them give what one would.
+"""Training in several processes: each takes a share of every batch, and sums over all of them equal those of one process.
 
-NPROC=8 starts a training stage through torchrun on this machine; under a torchrun that someone else started (over several
-machines, say) the stage joins what it finds. A single process needs no process group and pays nothing.
+NPROC=8 starts a training stage through torchrun on this machine; a stage that runs under torchrun already (over several
+machines, for example) joins its process group. A single process has no process group and no overhead.
 """
 
 import contextlib
@@ -19,13 +19,14 @@ from torch.nn.parallel import DistributedDataParallel
 from picollm.core.errors import Interrupted, ParamsError, TrainingError
 from picollm.model import runtime
 
-SHUTDOWN_SECONDS = 120  # that a process has to save its state before torchrun kills it
+SHUTDOWN_SECONDS = 120  # for saving the state, before torchrun kills a process
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def set_up(deterministic: bool, precision: str) -> torch.device:
-    """runtime.set_up() for a training stage: with NPROC above 1 the processes are started here, and this call does not return.
+    """runtime.set_up() for a training stage. With NPROC above 1 this starts the processes and does not return.
 
-    Raises ParamsError for NPROC or DEVICE out of range, TrainingError where one of the processes fails.
+    Raises ParamsError for NPROC or DEVICE out of range, TrainingError if one of the processes fails.
     """
     processes = _processes()
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -44,24 +45,19 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes files and prints."""
+    """Whether this is rank 0, which writes files and prints."""
     return rank() == 0
 
 
-def add_up(values: Tensor) -> Tensor:
-    """The sum of `values` over all processes, in place."""
+def all_reduce_sum(values: Tensor) -> Tensor:
+    """The elementwise sum of `values` over all processes, in place. A CPU tensor goes through gloo and waits for no CUDA kernel."""
     if dist.is_initialized():
         dist.all_reduce(values)
     return values
 
 
-def sum_of(number: int) -> int:
-    """The sum of every process's `number`."""
-    return int(add_up(torch.tensor(number)))  # on the CPU, whose backend waits for no kernel
-
-
-def largest(number: int) -> int:
-    """The largest of every process's `number`."""
+def all_reduce_max(number: int) -> int:
+    """The maximum of every process's `number`."""
     if not dist.is_initialized():
         return number
     value = torch.tensor(number)
@@ -69,8 +65,8 @@ def largest(number: int) -> int:
     return int(value)
 
 
-def from_main(number: int) -> int:
-    """The main process's `number`."""
+def broadcast(number: int) -> int:
+    """The `number` of rank 0."""
     if not dist.is_initialized():
         return number
     value = torch.tensor(number)
@@ -78,49 +74,49 @@ def from_main(number: int) -> int:
     return int(value)
 
 
-def wait() -> None:
-    """Go on when every process has come here."""
-    largest(0)
+def barrier() -> None:
+    """Return when every process has called this."""
+    all_reduce_max(0)  # through gloo: dist.barrier would go through NCCL and wait for CUDA kernels
 
 
-def leave() -> None:
-    """Part with the other processes after a good end. A process that fails does not call this: it would wait for the others."""
+def shutdown() -> None:
+    """Destroy the process group after a successful end. A failing process must not: it would wait for the others."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def is_divided(tensor: Tensor) -> bool:
-    """Whether FSDP divided the tensor over the processes."""
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether this is a DTensor, one that FSDP sharded over the processes."""
     return hasattr(tensor, "full_tensor")
 
 
-def full(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that FSDP divided (all processes call this), or the tensor itself."""
-    return tensor.full_tensor() if is_divided(tensor) else tensor
+def full_tensor(tensor: Tensor) -> Tensor:
+    """The unsharded tensor; all processes call this together."""
+    return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
-def full_on_main(tensor: Tensor) -> Tensor:
-    """The same, in the main process's CPU memory; the other processes keep nothing of it."""
-    whole = full(tensor)
-    return whole.cpu() if is_main() else tensor
+def gather_to_main(tensor: Tensor) -> Tensor:
+    """The unsharded tensor on the CPU of rank 0; the other processes call this too and get `tensor` back."""
+    full = full_tensor(tensor)
+    return full.cpu() if is_main() else tensor
 
 
-def local(tensor: Tensor) -> Tensor:
-    """This process's part of a tensor that FSDP divided, or the tensor itself; it shares the memory."""
-    return tensor.to_local() if is_divided(tensor) else tensor
+def to_local(tensor: Tensor) -> Tensor:
+    """This process's shard, a view; an unsharded tensor itself."""
+    return tensor.to_local() if is_sharded(tensor) else tensor
 
 
-def divided_like(tensor: Tensor, model: Tensor) -> Tensor:
-    """A whole `tensor` put onto the device of `model` and divided over the processes as it is."""
-    if not is_divided(model):
-        return tensor.to(model.device)
+def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
+    """The full `tensor` on the device of `other`, sharded as `other` is; one without dimensions is never sharded."""
+    if not (is_sharded(other) and tensor.ndim):
+        return tensor.to(other.device)
     from torch.distributed.tensor import distribute_tensor
 
-    return distribute_tensor(tensor.to(model.device), model.device_mesh, model.placements)
+    return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements)
 
 
 def place(model: nn.Module, device: torch.device, strategy: str) -> None:
-    """Put `model` on its device; for strategy fsdp divide its weights over the processes (fully_shard, in place)."""
+    """Move `model` to its device; with several processes and strategy fsdp shard its parameters (fully_shard, in place)."""
     if world_size() == 1 or strategy != "fsdp":
         model.to(device)
         return
@@ -130,13 +126,13 @@ def place(model: nn.Module, device: torch.device, strategy: str) -> None:
     mesh = init_device_mesh(device.type, (world_size(),))
     for block in model.model.layers:
         fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)  # moves what it divides, block by block: no card need hold the whole
+    fully_shard(model, mesh=mesh)  # moves the shards block by block: no GPU has to hold the full model
     for method in ("hidden", "next_hidden"):
         register_fsdp_forward_method(model, method)
 
 
-def weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name -> weight, each once; with FSDP this process's part of it, whatever was gathered for the last forward pass."""
+def named_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Name -> parameter, a tied one once; with FSDP its shard, even if the last forward left it unsharded."""
     if hasattr(model, "reshard"):
         model.reshard()
     return dict(model.named_parameters())
@@ -153,8 +149,8 @@ class _Module(nn.Module):
         return self.objective(self.model, batch)
 
 
-def replicated(model: nn.Module, objective: Callable, strategy: str) -> Callable:
-    """batch -> objective(model, batch), after whose last backward pass every process holds the mean gradient over all."""
+def data_parallel(model: nn.Module, objective: Callable, strategy: str) -> Callable:
+    """batch -> objective(model, batch); its backward averages the gradients over the processes (see `gradient_sync`)."""
     module = _Module(model, objective)
     if world_size() == 1 or strategy != "ddp":
         return module
@@ -162,18 +158,24 @@ def replicated(model: nn.Module, objective: Callable, strategy: str) -> Callable
     return DistributedDataParallel(module, device_ids=None if device.type == "cpu" else [device])
 
 
-def accumulating(module: Callable, last: bool) -> contextlib.AbstractContextManager:
-    """Around the passes of one micro-batch: ddp sends gradients once a step, with its last micro-batch. (fsdp sends those of
-    every micro-batch, and so needs no room for undivided ones.)"""
-    if isinstance(module, DistributedDataParallel) and not last:
+def gradient_sync(module: Callable, enabled: bool) -> contextlib.AbstractContextManager:
+    """The context of one micro-batch's forward and backward: DDP averages gradients only if `enabled`, once a step. FSDP
+    averages those of every micro-batch, so that it never holds unsharded ones."""
+    if isinstance(module, DistributedDataParallel) and not enabled:
         return module.no_sync()
     return contextlib.nullcontext()
 
 
-def _cause(codes: dict[int, int]) -> tuple[int, int]:
-    """The process whose end ended the others, with its exit code: one that was killed goes before one that then failed."""
-    killed = {index: code for index, code in codes.items() if code < 0 and code != -signal.SIGTERM}
-    return min((killed or codes).items())
+def _first_failure(codes: dict[int, int]) -> tuple[int, int]:
+    """(rank, exit code) of the process whose end ended the others: one that was killed, else one that failed, else one that was
+    interrupted, which is how torchrun ends the others."""
+
+    def order(item: tuple[int, int]) -> tuple[int, int]:
+        rank, code = item
+        interrupted = code in (*(-number for number in INTERRUPTS), *(128 + number for number in INTERRUPTS))
+        return 2 if interrupted else int(code > 0), rank
+
+    return min(codes.items(), key=order)
 
 
 def _processes() -> int:
@@ -196,16 +198,16 @@ def _join(deterministic: bool, precision: str) -> torch.device:
             raise ParamsError(f"NPROC={index + 1} or more: this machine has {torch.cuda.device_count()} CUDA devices")
         device = torch.device("cuda", index)
         torch.cuda.set_device(device)
-    # torchrun ends the job when a process dies; the limit is for waiting, which may be for another run's lock.
+    # torchrun ends the job when a process dies, so no short timeout is needed; rank 0 may wait long for another run's lock.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(days=7))
     if not is_main():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (what every process would say, the main one says)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (the main process prints for all)
     return device
 
 
 def _launch(processes: int) -> None:
-    """Run this very stage in `processes` processes through torchrun, and end this process when they have ended."""
+    """Run this stage in `processes` processes through torchrun and exit when they have ended."""
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -224,12 +226,13 @@ def _launch(processes: int) -> None:
     try:
         torchrun.run(torchrun.parse_args(options))
     except ChildFailedError as error:
-        index, code = _cause({index: failure.exitcode for index, failure in error.failures.items()})
-        if -code in (signal.SIGINT, signal.SIGTERM) or code - 128 in (signal.SIGINT, signal.SIGTERM):
-            raise Interrupted(signal.Signals(-code if code < 0 else code - 128)) from None
-        ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit status {code}"
+        index, code = _first_failure({index: failure.exitcode for index, failure in error.failures.items()})
+        number = -code if code < 0 else code - 128
+        if number in INTERRUPTS:
+            raise Interrupted(signal.Signals(number)) from None
+        ending = f"was killed by {signal.Signals(number).name}" if code < 0 else f"failed with exit status {code}"
         raise TrainingError(
-            f"{stage}: process {index} of {processes} {ending}; the others were stopped. Its own message, if it had one, is above"
+            f"{stage}: process {index} of {processes} {ending}; the others were stopped. Its own message, if any, is above"
         ) from None
     except SignalException as error:
         raise Interrupted(signal.Signals(error.sigval)) from None

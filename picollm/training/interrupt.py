@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while training: noticed between two micro-batches, so that state can be saved first."""
+"""SIGTERM and Ctrl-C during training, handled between two micro-batches so that the state can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ _received = 0
 
 
 @contextmanager
-def postponed() -> Iterator[None]:
-    """Inside the block the first of SIGNALS is only remembered, for `check`; a Ctrl-C after it ends the process at once.
+def deferred() -> Iterator[None]:
+    """Inside the block the first of SIGNALS is recorded for `check`; a Ctrl-C after it ends the process at once.
 
-    A later SIGTERM changes nothing: torchrun sends one to every process once the first of them has ended.
+    A later SIGTERM is ignored: torchrun sends one to every process as soon as the first of them has ended.
     """
     global _received
     _received = 0
-    previous = {number: signal.signal(number, _remember) for number in SIGNALS}
+    previous = {number: signal.signal(number, _record) for number in SIGNALS}
     try:
         yield
     finally:
@@ -28,13 +28,13 @@ def postponed() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise Interrupted where a signal has come, to any of the run's processes: all of them call this together."""
-    number = distributed.largest(_received)
+    """Raise Interrupted if any of the run's processes has received a signal; all of them call this together."""
+    number = distributed.all_reduce_max(_received)
     if number:
         raise Interrupted(signal.Signals(number))
 
 
-def _remember(number: int, frame: object) -> None:
+def _record(number: int, frame: object) -> None:
     global _received
     _received = number
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""fit(): the one loop of pretraining, SFT and DPO."""
+"""fit(): the training loop of pretraining, SFT and DPO."""
 
 import dataclasses
 import math
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from picollm.batching.batch import share, step_rows
 from picollm.batching.rows import Rows
@@ -17,7 +16,7 @@ from picollm.training import distributed, interrupt
 from picollm.training.objective import Sums
 from picollm.training.optim import make_optimizer, schedule
 from picollm.training.resume import State
-from picollm.training.run import History, Run, Window, means
+from picollm.training.run import History, Progress, Run, Window, means
 
 
 def steps_for(epochs: float, rows: int, batch_size: int) -> int:
@@ -26,41 +25,49 @@ def steps_for(epochs: float, rows: int, batch_size: int) -> int:
 
 
 def fit(run: Run, history: History, state: State) -> Iterator[int]:
-    """Train `run.model` in place, from the newest `state` if there is one; yield the step after each validation.
+    """Train `run.model` in place, resuming from `state` if it holds one; yield the step after each validation.
 
-    The first validation comes before any training. When the generator ends the model holds the weights of its best validation
-    loss. Raises TrainingError when a loss or a gradient is not finite, Interrupted, after saving `state`, on SIGTERM or Ctrl-C.
+    Validates before the first step too. At the end the model has the weights of its best validation loss. Raises TrainingError
+    if a loss or a gradient is not finite; on SIGTERM or Ctrl-C saves `state` and raises Interrupted.
     """
+    if distributed.is_main():
+        print(run.describe(), flush=True)
     compile_blocks(run)
-    live = Live(run, history)
-    live.restore(state)
-    step_objective = distributed.replicated(run.model, run.objective, run.strategy)
-    hidden = None if distributed.is_main() else True  # None: shown on a terminal only
-    progress = tqdm(total=run.steps, initial=live.step, desc=run.name, unit="step", disable=hidden)
-    with interrupt.postponed():
+    trainer = Trainer(run, history)
+    trainer.restore(state)
+    step_objective = distributed.data_parallel(run.model, run.objective, run.strategy)
+    progress = Progress(run, trainer.step)
+    with interrupt.deferred():
         try:
             while True:
-                if live.validation_due():
-                    progress.write(live.validate())
-                    yield live.step
-                if live.finished():
+                if trainer.validation_due():
+                    progress.write(trainer.validate())
+                    yield trainer.step
+                if trainer.finished():
                     break
-                live.train(step_objective, progress)
-                if live.step % run.settings.checkpoint_every == 0:
-                    live.save(state)
-            interrupt.check()  # one that came during the last validation
+                trainer.train(step_objective, progress)
+                if trainer.step % run.settings.checkpoint_every == 0:
+                    trainer.save(state)
+            interrupt.check()  # for a signal during the last validation
         except Interrupted:
-            live.save(state)
-            distributed.wait()  # torchrun ends the others once one has ended, and the main one may still be writing
+            trainer.save(state)
+            distributed.barrier()  # torchrun stops all processes once one has ended, and the main one may still be writing
             raise
+    if trainer.step < run.steps:
+        progress.write(
+            f"{run.name}: early stopping at step {trainer.step}: no validation loss below that of step {history.best_step} "
+            f"in the last {run.settings.patience} validations (patience)"
+        )
     progress.close()
-    live.take_best()
+    trainer.take_best()
 
 
 def compile_blocks(run: Run) -> None:
-    """Compile the model's blocks, in place, where `run.compile` says so or the run is long enough. The last leaves
-    out what is not wanted, the others are alike: two compilations, however many layers. Attention's rectangles are others in each
-    batch and stay outside."""
+    """Compile the model's blocks in place if `run.compile` is on, or auto and the run long enough.
+
+    The last block computes fewer outputs and the others are alike, so there are two compilations for any number of layers.
+    Attention is not compiled: its shapes differ from batch to batch.
+    """
     if compiles(run.compile, run.device, run.flops / distributed.world_size()):
         if distributed.is_main():
             print(f"{run.name}: compiling the model", flush=True)
@@ -69,17 +76,18 @@ def compile_blocks(run: Run) -> None:
             block.compile(dynamic=True)
 
 
-class Live:
-    """Everything that changes while a run trains; a saved state is all of it, between two steps.
+class Trainer:
+    """Everything that changes during a run; a saved state holds all of it, between two steps.
 
-    Data order depends on (seed, step) alone and the model has no dropout, so there is no generator to save.
+    Data order depends on (seed, step) alone and the model has no dropout, so no random generator has to be saved.
     """
 
     def __init__(self, run: Run, history: History):
         self.run, self.history, self.step = run, history, 0
-        self.optimizer = make_optimizer(distributed.weights(run.model).values(), run.settings)
+        parameters = distributed.named_parameters(run.model)
+        self.optimizer = make_optimizer(parameters.values(), run.settings)
         self.window = Window(run)
-        self.best = {name: weight.detach().clone() for name, weight in distributed.weights(run.model).items()}
+        self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
     def validation_due(self) -> bool:
         due = self.step % self.run.settings.validate_every == 0 or self.step == self.run.steps
@@ -87,94 +95,89 @@ class Live:
         return due and not done
 
     def finished(self) -> bool:
-        return self.step == self.run.steps or self.history.stale >= self.run.settings.patience
+        return self.step == self.run.steps or self.history.validations_since_best >= self.run.settings.patience
 
     def validate(self) -> str:
-        """Append a validation row and keep the weights if they are the best so far; a line that says so."""
+        """Append a validation row and keep the weights if they are the best so far; return a line that says so."""
         run, history = self.run, self.history
         total = measure(run, run.validation, np.arange(len(run.validation.lengths)))
         row = {"step": self.step, **means(run, total, f"validation at step {self.step}")}
         history.validation.append(row)
         if history.best_loss is None or row["loss"] < history.best_loss:
             history.best_loss, history.best_step = row["loss"], self.step
-            self._copy(from_=distributed.weights(run.model), to=self.best)
-        numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "step")
+            _copy(distributed.named_parameters(run.model), self.best)
+        numbers = Progress.format(row, 4)
         return f"{run.name}: step {self.step}/{run.steps}: validation {numbers} (best: step {history.best_step})"
 
-    def train(self, step_objective: Callable, progress: tqdm) -> None:
-        """Take one optimiser step and log it where a row is due."""
+    def train(self, step_objective: Callable, progress: Progress) -> None:
+        """Take one optimiser step and log it if a row is due."""
         run, history = self.run, self.history
         lr = run.settings.lr * schedule(self.step, run.steps, run.settings)
         self.window.add(*train_step(run, step_objective, self.optimizer, self.step, lr))
         self.step += 1
         history.steps, history.tokens = self.step, self.window.tokens
+        progress.advance(self.step)
         if self.step % run.settings.log_every == 0 or self.step == run.steps:
             history.train.append(self.window.row(self.step, lr))
-            progress.set_postfix_str(f"loss {history.train[-1]['loss']:.3f}, {self.window.speed:,.0f} tokens/s")
-        progress.update()
+            progress.log(history.train[-1], self.window.tokens_per_second)
 
     def take_best(self) -> None:
-        self._copy(from_=self.best, to=distributed.weights(self.run.model))
+        _copy(self.best, distributed.named_parameters(self.run.model))
 
     def save(self, state: State) -> None:
-        if self.step == 0:
-            return  # nothing is trained yet
         progress = {"history": dataclasses.asdict(self.history), "step": self.step}
-        whole = {name: distributed.full_on_main(tensor) for name, tensor in self._tensors().items()}
-        state.save(self.step, whole, progress)
+        full = {name: distributed.gather_to_main(tensor) for name, tensor in self._tensors().items()}
+        state.save(self.step, full, progress)
 
     def restore(self, state: State) -> None:
-        """Go on from the newest saved state, where there is one."""
+        """Resume from the newest saved state, if there is one."""
         saved = state.load()
         if saved is None:
             return
         tensors, progress = saved
-        print(f"{self.run.name}: going on from step {progress['step']}", flush=True)
+        print(f"{self.run.name}: resuming from step {progress['step']}", flush=True)
         self.step = progress["step"]
-        for name, value in progress["history"].items():
-            setattr(self.history, name, value)
-        weights = distributed.weights(self.run.model)
-        for name, weight in weights.items():
-            moments = _below(f"optimizer.{name}.", tensors)
-            self.optimizer.state[weight] = {
-                key: distributed.divided_like(moment, weight) if moment.ndim else moment.to(weight.device)
-                for key, moment in moments.items()
+        vars(self.history).update(progress["history"])
+        parameters = distributed.named_parameters(self.run.model)
+        for prefix, targets in (("model.", parameters), ("best.", self.best)):
+            values = _with_prefix(prefix, tensors)
+            _copy({name: distributed.shard_like(values[name], target) for name, target in targets.items()}, targets)
+        for name, parameter in parameters.items():
+            values = _with_prefix(f"optimizer.{name}.", tensors)
+            self.optimizer.state[parameter] = {
+                key: distributed.shard_like(value, parameter) for key, value in values.items()
             }
-        for prefix, target in (("model.", weights), ("best.", self.best)):
-            source = _below(prefix, tensors)
-            whole = {name: distributed.divided_like(source[name], weight) for name, weight in target.items()}
-            self._copy(from_=whole, to=target)
-        self.window.restore(_below("window.", tensors), self.history.tokens)
+        self.window.restore(_with_prefix("window.", tensors), self.history.tokens)
 
     def _tensors(self) -> dict[str, Tensor]:
-        weights = distributed.weights(self.run.model)
-        tensors = {f"model.{name}": weight.detach() for name, weight in weights.items()}
+        parameters = distributed.named_parameters(self.run.model)
+        tensors = {f"model.{name}": parameter.detach() for name, parameter in parameters.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
-        for name, weight in weights.items():
-            tensors |= {f"optimizer.{name}.{key}": moment for key, moment in self.optimizer.state[weight].items()}
+        for name, parameter in parameters.items():
+            tensors |= {f"optimizer.{name}.{key}": value for key, value in self.optimizer.state[parameter].items()}
         return tensors | {f"window.{name}": tensor for name, tensor in self.window.tensors().items()}
 
-    @staticmethod
-    @torch.no_grad()
-    def _copy(from_: dict[str, Tensor], to: dict[str, Tensor]) -> None:
-        for name, target in to.items():
-            target.copy_(from_[name])
+
+@torch.no_grad()
+def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
+    for name, tensor in target.items():
+        tensor.copy_(source[name])
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def check_start(run: Run, expected: float) -> None:
-    """Raise TrainingError unless the first training batch's preference loss is `expected`, to 1e-4 of it (or of 1) in float32
-    and to 1e-2 in tf32 and bfloat16, whose rounding depends on what shares a batch.
+    """Raise TrainingError unless the preference loss of the first training batch is `expected`, with a tolerance of 1e-4 in
+    float32 and 1e-2 in tf32 and bfloat16 (whose rounding depends on the batch's shape), relative if `expected` is above 1.
 
-    A policy that starts as its own reference has margin 0 on every pair; anything else means that the reference log-probs
+    A policy that starts as its own reference has margin 0 on every pair; any other loss means that the reference log-probs
     belong to another model, other pairs or another precision.
     """
     rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, 0)
     total = measure(run, run.train, rows)
-    found = (total.metrics["preference_loss"] / total.count).item()
+    found = (total.metrics.get("preference_loss", total.loss) / total.count).item()
     tolerance = 1e-4 if run.precision == "float32" else 1e-2
     if not abs(found - expected) <= tolerance * max(1.0, expected):
         raise TrainingError(
@@ -186,24 +189,24 @@ def check_start(run: Run, expected: float) -> None:
 def train_step(
     run: Run, step_objective: Callable, optimizer: torch.optim.Optimizer, step: int, lr: float
 ) -> tuple[Sums, Tensor, int]:
-    """One optimiser step over its micro-batches: sums over the whole batch, its gradient norm, tokens read."""
+    """One optimiser step over its micro-batches: returns the sums over the whole batch, its gradient norm, tokens read."""
     rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, step)
     micros = _share(run, run.train, rows)
     total, tokens = None, 0
     for number, (micro, counts) in enumerate(micros, start=1):
         interrupt.check()
         batch = run.train.batch(micro).to(run.device)
-        with distributed.accumulating(step_objective, last=number == len(micros)):
+        with distributed.gradient_sync(step_objective, enabled=number == len(micros)):
             with autocast(run.device, run.precision):
                 sums = step_objective(batch)
-            sums = sums if counts else sums.nothing()
-            (sums.loss * distributed.world_size()).backward()  # between processes gradients are averaged
+            sums = sums if counts else sums.zeroed()
+            (sums.loss * distributed.world_size()).backward()  # processes average their gradients; the sum is wanted
         total = sums if total is None else total.plus(sums)
         tokens += counts * batch.input_ids.numel()
-    total, tokens = _over_processes(total, tokens)
-    parameters = list(distributed.weights(run.model).values())
-    torch._foreach_div_([distributed.local(parameter.grad) for parameter in parameters], total.count)
-    norm = distributed.full(torch.nn.utils.clip_grad_norm_(parameters, run.settings.grad_clip))
+    total, tokens = _all_reduce(total), int(distributed.all_reduce_sum(torch.tensor(tokens)))
+    parameters = list(distributed.named_parameters(run.model).values())
+    torch._foreach_div_([distributed.to_local(parameter.grad) for parameter in parameters], total.count)
+    norm = distributed.full_tensor(torch.nn.utils.clip_grad_norm_(parameters, run.settings.grad_clip))
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
@@ -219,9 +222,9 @@ def measure(run: Run, source: Rows, rows: np.ndarray) -> Sums:
         interrupt.check()
         with autocast(run.device, run.precision):
             sums = run.objective(run.model, source.batch(micro).to(run.device))
-        sums = sums if counts else sums.nothing()
+        sums = sums if counts else sums.zeroed()
         total = sums if total is None else total.plus(sums)
-    return _over_processes(total, 0)[0]
+    return _all_reduce(total)
 
 
 def _share(run: Run, source: Rows, rows: np.ndarray) -> list[tuple[np.ndarray, bool]]:
@@ -229,11 +232,10 @@ def _share(run: Run, source: Rows, rows: np.ndarray) -> list[tuple[np.ndarray, b
     return share(rows, source.lengths, size, distributed.rank(), distributed.world_size())
 
 
-def _over_processes(total: Sums, tokens: int) -> tuple[Sums, int]:
-    """Sums and tokens of all processes together."""
+def _all_reduce(total: Sums) -> Sums:
+    """The sums over all processes, added in float64."""
     if distributed.world_size() == 1:
-        return total, tokens
-    numbers = [total.loss.detach(), total.count, *total.metrics.values()]
-    added = distributed.add_up(torch.stack([number.double() for number in numbers]))
-    loss, count, *metrics = added.unbind()
-    return Sums(loss, count, dict(zip(total.metrics, metrics, strict=True))), distributed.sum_of(tokens)
+        return total
+    values = [total.loss.detach(), total.count, *total.metrics.values()]
+    loss, count, *metrics = distributed.all_reduce_sum(torch.stack([value.double() for value in values])).unbind()
+    return Sums(loss, count, dict(zip(total.metrics, metrics, strict=True)))

@@ -22,8 +22,8 @@ class Sums:
         metrics = {name: value + other.metrics[name] for name, value in self.metrics.items()}
         return Sums(self.loss.detach() + other.loss.detach(), self.count + other.count, metrics)
 
-    def nothing(self) -> "Sums":
-        """The same batch counted zero times; the graph stays, its gradients are zero."""
+    def zeroed(self) -> "Sums":
+        """The sums times zero, still attached to the graph, so that backward yields zero gradients."""
         return Sums(self.loss * 0, self.count * 0, {name: value * 0 for name, value in self.metrics.items()})
 
 

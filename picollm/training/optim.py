@@ -24,7 +24,7 @@ def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> to
 
 
 def schedule(step: int, steps: int, settings: Training) -> float:
-    """Share of the peak learning rate at optimiser step `step` (from 0): linear warm-up, then cosine to `final_lr`."""
+    """Fraction of the peak learning rate at optimiser step `step` (from 0): linear warm-up, then cosine decay to `final_lr`."""
     warmup = round(settings.warmup * steps)
     if step < warmup:
         return (step + 1) / warmup

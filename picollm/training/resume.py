@@ -1,10 +1,11 @@
-"""Rolling state of the training stages: what a killed run goes on from, to the bit.
+"""Saved state of unfinished training stages: a killed run resumes from it, bit for bit.
 
-It stands in ${DVC_ROOT:-.}/.resume/STAGE/FINGERPRINT/, outside DVC's outputs (which are deleted before a stage runs) and in the
-parent repository even for a queued experiment. A file is named STEP-SHA256.safetensors and appears whole; the one before it is
-kept, so that a damaged file costs the steps between the two and nothing else.
+It lies in ${DVC_ROOT:-.}/.resume/STAGE/FINGERPRINT/: outside DVC's outputs, which are deleted before a stage runs, and in the
+parent repository even for a queued experiment. A file STEP-SHA256.safetensors is written atomically, and the one before it is
+kept, so that a damaged file costs no more than the steps between the two.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,14 +18,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+import yaml
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from picollm.core import files
-from picollm.core.errors import DataError, ResumeError
+from picollm.core.errors import ResumeError
 from picollm.training import distributed, lock
 
 LOCK, SUFFIX = "lock", ".safetensors"
@@ -35,11 +36,11 @@ def states_folder() -> Path:
 
 
 def fingerprint(stage: str, parameters: SimpleNamespace) -> str:
-    """SHA-256 over what decides a stage's result: its loaded parameters, its deps of dvc.yaml (data and code), PyTorch's version.
+    """SHA-256 over what determines a stage's result: its loaded parameters, its deps in dvc.yaml (data and code), PyTorch's version.
 
-    tests/test_pipeline.py shows that the declared deps are all that the stage reads and imports.
+    tests/test_pipeline.py checks that a stage declares everything that it reads and imports.
     """
-    deps = YAML(typ="safe").load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
+    deps = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
     values = {
         name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in vars(parameters).items()
     }
@@ -51,31 +52,31 @@ def fingerprint(stage: str, parameters: SimpleNamespace) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def claim(stage: str, parameters: SimpleNamespace) -> "State":
-    """The state folder of this run, locked until the process ends; call before any work.
+def acquire(stage: str, parameters: SimpleNamespace) -> "State":
+    """The saved state of this run, locked until the process ends; call it before any work.
 
-    Raises LockedError where another process is at this stage in this workspace; waits for one that does the same work in
+    Raises LockedError if this stage is already running in this workspace; waits for a process that trains the same model in
     another workspace (a queued experiment), since both would write the same state.
     """
     state = State(states_folder() / stage / fingerprint(stage, parameters)[:32])
     if distributed.is_main():
-        lock.hold(Path(".resume") / f"{stage}.{LOCK}", wait=False)
-        lock.hold(state.folder / LOCK, wait=True)
+        lock.acquire(Path(".resume") / f"{stage}.{LOCK}", blocking=False)
+        lock.acquire(state.folder / LOCK, blocking=True)
         for draft in state.folder.glob("*.tmp"):
             draft.unlink()
     return state
 
 
 class State:
-    """The rolling state of one run, in `folder`. Every process of a run calls each method; the main one alone writes."""
+    """The saved state of one run, in `folder`. Every process of a run calls each method; only the main one writes."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def save(self, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
-        """Write the state of a run that has taken `step` steps, then drop all but it and the one before.
+        """Write the state after `step` steps, then delete all files but this one and the one before.
 
-        Raises ResumeError where it cannot be written (a full disk); what was saved earlier stays usable.
+        Raises ResumeError if it cannot be written (a full disk); earlier files stay usable.
         """
         if not distributed.is_main():
             return
@@ -90,22 +91,22 @@ class State:
             os.replace(draft, saved)
             files.sync_folder(self.folder)
         except (SafetensorError, OSError) as error:
-            if self.folder.is_dir():
-                draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
             raise ResumeError(
-                f"{draft}: the state of step {step} could not be written: {error}. Make room and run the same command again; "
-                "it goes on from the last whole state"
+                f"{draft}: the state of step {step} could not be written: {error}. Free some space and run the same command "
+                "again; it resumes from the last complete state"
             ) from None
         before = [path for path in self._saved() if _step(path) < step]
         for other in set(self._saved()) - {saved, *before[-1:]}:
-            other.unlink()  # older than the one before, or damaged and passed over
+            other.unlink()  # too old, or damaged: of a later step than the one that was resumed from
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors (on the CPU) and progress of the newest whole file, or None. A damaged file is named and passed over."""
+        """Tensors (on the CPU) and progress of the newest complete file, or None. A damaged file is reported and skipped."""
         step = -1
         if distributed.is_main():
-            step = next((_step(path) for path in reversed(self._saved()) if _is_whole(path)), -1)
-        step = distributed.from_main(step)
+            step = next((_step(path) for path in reversed(self._saved()) if _is_complete(path)), -1)
+        step = distributed.broadcast(step)
         if step < 0:
             return None
         (path,) = self.folder.glob(f"{step:08d}-*{SUFFIX}")
@@ -114,7 +115,7 @@ class State:
             return tensors, json.loads(reader.metadata()["progress"])
 
     def remove(self) -> None:
-        """Forget the state: the run's results are written."""
+        """Delete the state, once the run's results are written."""
         if distributed.is_main():
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -123,37 +124,37 @@ class State:
 
 
 @dataclass(frozen=True)
-class Leftover:
-    """State of a run that did not end: where, at which step, how large, and who trains on it now, if anyone."""
+class SavedRun:
+    """The saved state of an unfinished run: folder, last saved step, bytes, and the process that is training it, if any."""
 
     folder: Path
     step: int | None
-    size: int  # bytes
+    size: int
     holder: str | None
 
 
-def leftovers() -> list[Leftover]:
-    """Every state folder there is, in the order of their names."""
+def saved_runs() -> list[SavedRun]:
+    """All saved states, sorted by path."""
     found = []
     for folder in sorted(path for path in states_folder().glob("*/*") if path.is_dir()):
         steps = [_step(path) for path in folder.glob(f"*{SUFFIX}")]
-        with lock.attempt(folder / LOCK) as holder:
-            found.append(Leftover(folder, max(steps, default=None), sum(map(_size, folder.iterdir())), holder))
+        with lock.try_acquire(folder / LOCK) as holder:
+            found.append(SavedRun(folder, max(steps, default=None), sum(map(_size, folder.iterdir())), holder))
     return found
 
 
-def discard(left: Leftover) -> bool:
-    """Remove a state folder unless a process uses it (by now); whether it is gone."""
-    with lock.attempt(left.folder / LOCK) as holder:
+def remove_unused(saved: SavedRun) -> bool:
+    """Remove a saved state unless a process is using it by now; return whether it was removed."""
+    with lock.try_acquire(saved.folder / LOCK) as holder:
         if holder is None:
-            shutil.rmtree(left.folder)
+            shutil.rmtree(saved.folder)
     return holder is None
 
 
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # a living run replaces its files
+    except FileNotFoundError:  # replaced by a running process
         return 0
 
 
@@ -161,12 +162,9 @@ def _step(path: Path) -> int:
     return int(path.name.split("-")[0])
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a file's bytes are those that its name promises; says so where they are not."""
-    try:
-        if path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}"):
-            return True
-    except DataError as error:
-        print(error, file=sys.stderr)
-    print(f"{path}: damaged (its SHA-256 is not the one in its name); going back to the state before", file=sys.stderr)
-    return False
+def _is_complete(path: Path) -> bool:
+    """Whether a file has the SHA-256 in its name; prints a message if not."""
+    complete = path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}")
+    if not complete:
+        print(f"{path}: damaged (its SHA-256 is not the one in its name); using the state before it", file=sys.stderr)
+    return complete

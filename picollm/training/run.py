@@ -1,11 +1,13 @@
-"""A training run: what it is made of (Run), what it records (History), and the sums since its last record (Window)."""
+"""A training run: what it consists of (Run), what it logs (History, Window), what it prints meanwhile (Progress)."""
 
 import math
+import sys
 import time
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from picollm.batching.rows import Rows
 from picollm.core import files
@@ -17,10 +19,13 @@ from picollm.training import distributed
 from picollm.training.objective import Objective, Sums
 from picollm.training.settings import Training
 
+PRINTED = ("loss", "bits_per_byte", "rewards/accuracies")  # the columns that progress shows
+LINE_SHARE, LINE_SECONDS = 0.1, 30.0  # steps of the run, or time, from one progress line to the next
+
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a model on its device, what to minimise, over which rows, for how long."""
+    """One training run: a model on its device, the objective, the rows, and for how long to train."""
 
     name: str
     model: Transformer
@@ -33,41 +38,57 @@ class Run:
     precision: str
     strategy: str
     compile: str
-    tokens_per_byte: float | None = None  # of the loss's tokens; adds bits per byte beside a language-model loss
+    tokens_per_byte: float | None = None  # of the loss's tokens; adds bits per byte to a language-model loss
 
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
     @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
     def flops(self) -> float:
-        """Floating-point operations of the whole run, about: 6 per weight and token (Kaplan et al. 2020, section 2.1); a pair
-        counts its longer sequence."""
-        tokens = self.steps * self.settings.batch_size * float(self.train.lengths.mean())
-        return 6.0 * tokens * sum(weight.numel() for weight in distributed.weights(self.model).values())
+        """Approximate floating-point operations of the run: 6 per parameter and token (Kaplan et al. 2020, section 2.1); of a
+        pair the longer sequence counts."""
+        return 6.0 * self.parameter_count * self.steps * self.settings.batch_size * float(self.train.lengths.mean())
+
+    def describe(self) -> str:
+        """What the run is about to do, in two lines."""
+        rows, batch, processes = len(self.train.lengths), self.settings.batch_size, distributed.world_size()
+        threads = torch.get_num_threads()
+        hardware = "1 thread" if threads == 1 else f"{threads} threads"
+        if self.device.type == "cuda":
+            hardware = torch.cuda.get_device_name(self.device)
+        return (
+            f"{self.name}: {self.steps:,} steps of {batch:,} rows, {self.steps * batch / rows:.2f} epochs of {rows:,} rows "
+            f"({self.train.lengths.sum():,} tokens); {len(self.validation.lengths):,} rows for validation\n"
+            f"{self.name}: {self.parameter_count:,} parameters in {self.precision} on {self.device} ({hardware}), "
+            + (f"{processes} processes ({self.strategy})" if processes > 1 else "1 process")
+        )
 
 
 @dataclass
 class History:
-    """What a run leaves behind: dense CSV rows, and the best validation loss with its step."""
+    """What a run logs: dense CSV rows, and the best validation loss with its step."""
 
     train: list[dict[str, float]] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
-    monitor: list[dict[str, float]] = field(default_factory=list)  # a stage's own row per validation, if it has one
+    monitor: list[dict[str, float]] = field(default_factory=list)  # a row per validation of a stage that adds one
     best_step: int = 0
     best_loss: float | None = None
     steps: int = 0
     tokens: int = 0
 
     @property
-    def stale(self) -> int:
-        """Validations since the best one."""
+    def validations_since_best(self) -> int:
         return sum(row["step"] > self.best_step for row in self.validation)
 
     def write(self, run: Run, plots: str, metrics: str) -> None:
-        """The CSV files in `plots` and the numbers of `metrics`; none of them holds a time."""
+        """Write the CSV files into `plots` and the summary `metrics` (JSON). No file contains a time."""
         columns = list(self.validation[0])
-        files.write_csv(f"{plots}/train.csv", [*columns, "lr", "grad_norm", "tokens"], self.train)
+        files.write_csv(f"{plots}/train.csv", [*columns, "learning_rate", "grad_norm", "num_tokens"], self.train)
         files.write_csv(f"{plots}/val.csv", columns, self.validation)
         if self.monitor:
             files.write_csv(f"{plots}/monitor.csv", list(self.monitor[0]), self.monitor)
@@ -78,36 +99,36 @@ class History:
             "tokens": self.tokens,
             "row_tokens": float(run.train.lengths.mean()),
             "row_tokens_max": int(run.train.lengths.max()),
-            "parameters": sum(weight.numel() for weight in distributed.weights(run.model).values()),
+            "parameters": run.parameter_count,
         }
         files.write_json(metrics, numbers)
 
 
 def write_results(run: Run, history: History, tokenizer: Tokenizer, model: str, plots: str, metrics: str) -> None:
-    """The model directory, CSV files and numbers of a run. All its processes call this; the main one writes."""
-    whole = whole_model(run.model)
+    """Write the model directory, CSV files and summary of a run. All its processes call this; the main one writes."""
+    full = full_model(run.model)
     if distributed.is_main():
-        save_model(model, whole, tokenizer)
+        save_model(model, full, tokenizer)
         history.write(run, plots, metrics)
 
 
-def whole_model(model: Transformer) -> Transformer:
-    """The model itself, or, where FSDP divided its weights, a copy that has all of them."""
-    weights = distributed.weights(model)
-    if not any(distributed.is_divided(weight) for weight in weights.values()):
+def full_model(model: Transformer) -> Transformer:
+    """The model itself, or an unsharded copy on the CPU if FSDP sharded it."""
+    parameters = distributed.named_parameters(model)
+    if not any(distributed.is_sharded(parameter) for parameter in parameters.values()):
         return model
     copy = Transformer(model.config)
     with torch.no_grad():
-        for name, weight in copy.named_parameters():
-            weight.copy_(distributed.full(weights[name]))  # one at a time: no card need hold them all
+        for name, parameter in copy.named_parameters():
+            parameter.copy_(distributed.full_tensor(parameters[name]))  # one at a time: no GPU has to hold them all
     return copy
 
 
 class Window:
-    """Sums since the last logged step, kept on the device so that a step waits for nothing."""
+    """Sums since the last logged step; they stay on the device, so that no step waits for them."""
 
     def __init__(self, run: Run):
-        self.run, self.tokens, self.speed = run, 0, 0.0
+        self.run, self.tokens, self.tokens_per_second = run, 0, 0.0
         self._clear()
 
     def _clear(self) -> None:
@@ -119,18 +140,18 @@ class Window:
         self.tokens += tokens
 
     def row(self, step: int, lr: float) -> dict[str, float]:
-        """The CSV row of the steps since the last one: means, the last step's gradient norm, tokens read so far."""
+        """The CSV row of the steps since the last row: means, the last step's gradient norm, all tokens read so far."""
         row = {"step": step, **means(self.run, self.total, f"training, step {step}")}
         norm = self.norm.item()
         if not math.isfinite(norm):
-            raise not_finite(self.run, "gradient norm", norm, f"training, step {step}")
-        self.speed = (self.tokens - self.tokens_before) / max(1e-9, time.monotonic() - self.since)
-        row |= {"lr": lr, "grad_norm": norm, "tokens": self.tokens}
+            raise _not_finite(self.run, "gradient norm", norm, f"training, step {step}")
+        self.tokens_per_second = (self.tokens - self.tokens_before) / max(1e-9, time.monotonic() - self.since)
+        row |= {"learning_rate": lr, "grad_norm": norm, "num_tokens": self.tokens}
         self._clear()
         return row
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `restore` needs besides the tokens; nothing just after a row."""
+        """What `restore` needs besides the token count; empty right after a row."""
         if self.total is None:
             return {}
         metrics = {f"metrics.{name}": value for name, value in self.total.metrics.items()}
@@ -147,18 +168,60 @@ class Window:
             self.total = Sums(here["loss"], here["count"], metrics)
 
 
+class Progress:
+    """A progress bar on a terminal, otherwise a line from time to time (LINE_SHARE, LINE_SECONDS)."""
+
+    def __init__(self, run: Run, step: int):
+        self.run, self.first, self.printed = run, None, None
+        self.lines = not (sys.stdout.isatty() and sys.stderr.isatty())
+        disable = None if distributed.is_main() else True  # None: unless stderr is a terminal
+        self.bar = tqdm(total=run.steps, initial=step, desc=run.name, unit="step", disable=disable)
+
+    def advance(self, step: int) -> None:
+        """Count a step. The time left is estimated from the steps after the first, which may include compilation."""
+        self.bar.update()
+        self.first = self.first or (step, time.monotonic())
+
+    def log(self, row: dict[str, float], tokens_per_second: float) -> None:
+        """Show a row of the training log."""
+        text = f"{self.format(row, 3)}, {tokens_per_second:,.0f} tokens/s"
+        self.bar.set_postfix_str(text)
+        (first, began), (step, now) = self.first, (row["step"], time.monotonic())
+        if self.lines and step > first and self._due(step, now):
+            left = (now - began) / (step - first) * (self.run.steps - step)
+            self.write(f"{self.run.name}: step {step}/{self.run.steps}: {text}, {tqdm.format_interval(left)} left")
+            self.printed = step, now
+
+    def _due(self, step: int, now: float) -> bool:
+        if self.printed is None:
+            return True
+        before, then = self.printed
+        return step - before >= LINE_SHARE * self.run.steps or now - then >= LINE_SECONDS
+
+    def write(self, line: str) -> None:
+        self.bar.write(line)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        self.bar.close()
+
+    @staticmethod
+    def format(row: dict[str, float], digits: int) -> str:
+        return ", ".join(f"{name} {row[name]:.{digits}f}" for name in PRINTED if name in row)
+
+
 def means(run: Run, total: Sums, where: str) -> dict[str, float]:
-    """Sums -> means, with bits per byte where the run knows its bytes. Raises TrainingError for a loss that is not finite."""
+    """Sums -> means, and bits per byte if `tokens_per_byte` is known. Raises TrainingError for a loss that is not finite."""
     loss = (total.loss / total.count).item()
     if not math.isfinite(loss):
-        raise not_finite(run, "loss", loss, where)
+        raise _not_finite(run, "loss", loss, where)
     row = {"loss": loss}
     if run.tokens_per_byte is not None:
         row["bits_per_byte"] = loss * run.tokens_per_byte / math.log(2)
     return row | {name: (value / total.count).item() for name, value in total.metrics.items()}
 
 
-def not_finite(run: Run, what: str, value: float, where: str) -> TrainingError:
+def _not_finite(run: Run, what: str, value: float, where: str) -> TrainingError:
     return TrainingError(
         f"{run.name}: the {what} is {value} ({where}); no weights were kept. Lower {run.name}.lr "
         f"(now {run.settings.lr:g}) or {run.name}.grad_clip (now {run.settings.grad_clip:g})"

@@ -195,6 +195,20 @@ def test_the_fingerprint_of_a_folder_does_not_depend_on_the_order_in_which_it_is
     assert fingerprint(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def test_files_that_dvcignore_names_do_not_change_the_fingerprint_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code/sub").mkdir(parents=True)
+    (tmp_path / "code/sub/a.py").write_text("x = 1")
+    first = fingerprint("code")
+    (tmp_path / ".dvcignore").write_text("# byte code\n__pycache__/\n*.py[cod]\n*.tmp\n")
+    (tmp_path / "code/sub/__pycache__").mkdir()
+    for ignored in ("sub/__pycache__/a.txt", "b.pyc", "c.tmp"):
+        (tmp_path / "code" / ignored).write_text("ignored")
+    assert fingerprint("code") == fingerprint(tmp_path / "code") == first
+    (tmp_path / "code/sub/b.py").write_text("x = 2")
+    assert fingerprint("code") != first
+
+
 def test_half_a_surrogate_pair_is_told_from_text():
     assert has_half_characters(json.loads(r'"a\ud83d"'))
     assert not has_half_characters(json.loads(r'"\ud83d\udc7b"'))

@@ -23,7 +23,7 @@ def test_the_environment_names_the_device(monkeypatch):
 
 @without_cuda
 @pytest.mark.parametrize("name", [None, "auto"])
-def test_auto_is_the_default_and_the_cpu_where_there_is_no_cuda(monkeypatch, name):
+def test_auto_is_the_default_and_the_cpu_without_cuda(monkeypatch, name):
     monkeypatch.delenv("DEVICE", raising=False)
     if name:
         monkeypatch.setenv("DEVICE", name)
@@ -32,13 +32,13 @@ def test_auto_is_the_default_and_the_cpu_where_there_is_no_cuda(monkeypatch, nam
 
 @with_cuda
 @pytest.mark.parametrize(("name", "device"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:0", "cuda:0")])
-def test_a_cuda_device_that_is_there_is_taken(monkeypatch, name, device):
+def test_an_available_cuda_device_is_used(monkeypatch, name, device):
     monkeypatch.setenv("DEVICE", name)
     assert set_up() == torch.device(device)
 
 
 @pytest.mark.parametrize("name", ["gpu", "CPU", "cuda:x", "cuda:-1", "mps", "meta"])
-def test_an_unknown_device_is_refused_with_the_names_that_are_known(monkeypatch, name):
+def test_an_unknown_device_is_an_error_that_lists_the_known_names(monkeypatch, name):
     monkeypatch.setenv("DEVICE", name)
     with pytest.raises(ParamsError, match=f"^DEVICE={name}: expected auto, cpu, cuda or cuda:N$"):
         set_up()
@@ -46,15 +46,15 @@ def test_an_unknown_device_is_refused_with_the_names_that_are_known(monkeypatch,
 
 @without_cuda
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
-def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch, name):
+def test_an_unavailable_cuda_device_is_an_error(monkeypatch, name):
     monkeypatch.setenv("DEVICE", name)
-    with pytest.raises(ParamsError, match=f"DEVICE={name}: this machine shows 0 CUDA devices"):
+    with pytest.raises(ParamsError, match=f"DEVICE={name}: PyTorch finds 0 CUDA devices"):
         set_up()
 
 
-def test_a_cuda_device_beyond_the_last_is_refused(monkeypatch):
+def test_a_cuda_device_beyond_the_last_is_an_error(monkeypatch):
     monkeypatch.setenv("DEVICE", f"cuda:{torch.cuda.device_count()}")
-    with pytest.raises(ParamsError, match=f"shows {torch.cuda.device_count()} CUDA devices"):
+    with pytest.raises(ParamsError, match=f"finds {torch.cuda.device_count()} CUDA devices"):
         set_up()
 
 
@@ -68,7 +68,7 @@ def test_precision_decides_the_type_of_matrix_products_inside_the_block_alone(pr
 
 @pytest.fixture
 def headers(monkeypatch, tmp_path) -> Path:
-    """The tools of compilation, as far as their presence is asked for: nothing is compiled here."""
+    """Stand-ins for the tools of compilation, whose presence alone is checked: nothing is compiled here."""
     monkeypatch.setenv("CXX", "sh")
     monkeypatch.setenv("CC", "sh")
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
@@ -77,7 +77,7 @@ def headers(monkeypatch, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "device", "flops", "expected"),
+    ("setting", "device", "flops", "expected"),
     [
         ("on", "cpu", 0.0, True),
         ("off", "cpu", 1e30, False),
@@ -87,28 +87,28 @@ def headers(monkeypatch, tmp_path) -> Path:
         ("auto", "cuda", 1e16, True),
     ],
 )
-def test_auto_compiles_where_the_work_is_enough(headers, monkeypatch, wanted, device, flops, expected):
+def test_auto_compiles_long_runs(headers, monkeypatch, setting, device, flops, expected):
     spec = importlib.machinery.ModuleSpec("triton", None)
     monkeypatch.setitem(sys.modules, "triton", types.SimpleNamespace(__spec__=spec))
-    assert compiles(wanted, torch.device(device), flops) is expected
+    assert compiles(setting, torch.device(device), flops) is expected
 
 
-def test_without_a_compiler_auto_is_off_and_on_is_refused(headers, monkeypatch):
+def test_without_a_compiler_auto_is_off_and_on_is_an_error(headers, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert not compiles("auto", CPU, 1e30)
     assert not compiles("off", CPU, 1e30)
-    with pytest.raises(ParamsError, match="compiler no-such-compiler is not there"):
+    with pytest.raises(ParamsError, match="compiler no-such-compiler was not found"):
         compiles("on", CPU, 0.0)
 
 
-def test_without_pythons_headers_auto_is_off_and_on_is_refused(headers):
+def test_without_pythons_headers_auto_is_off_and_on_is_an_error(headers):
     headers.unlink()
     assert not compiles("auto", CPU, 1e30)
-    with pytest.raises(ParamsError, match=r"Python\.h is not there"):
+    with pytest.raises(ParamsError, match=r"Python\.h was not found"):
         compiles("on", CPU, 0.0)
 
 
-def test_a_run_that_is_to_be_repeatable_is_compiled_only_when_asked_for(headers):
+def test_a_deterministic_run_is_compiled_only_if_compile_is_on(headers):
     torch.use_deterministic_algorithms(True)
     try:
         assert not compiles("auto", CPU, 1e30)
@@ -117,7 +117,7 @@ def test_a_run_that_is_to_be_repeatable_is_compiled_only_when_asked_for(headers)
         torch.use_deterministic_algorithms(False)
 
 
-def test_deterministic_makes_an_operation_that_cannot_be_repeated_an_error(monkeypatch):
+def test_deterministic_makes_an_operation_without_a_deterministic_kernel_an_error(monkeypatch):
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     assert not torch.are_deterministic_algorithms_enabled()

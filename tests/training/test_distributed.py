@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from picollm.core import files
 from picollm.core.errors import ParamsError
@@ -33,7 +34,7 @@ def assert_close(found: dict, expected: dict) -> None:
     for kind in ("train", "validation"):
         assert len(found["history"][kind]) == len(expected["history"][kind])
         for row, other in zip(found["history"][kind], expected["history"][kind], strict=True):
-            assert row.get("tokens") == other.get("tokens")
+            assert row.get("num_tokens") == other.get("num_tokens")
             assert row["loss"] == pytest.approx(other["loss"], abs=1e-5)
             assert row.get("grad_norm") == pytest.approx(other.get("grad_norm"), abs=1e-4)
     for name, weight in expected["weights"].items():
@@ -75,14 +76,14 @@ def test_a_run_goes_on_with_another_number_of_processes(first, second, strategy,
     stopped = start(tmp_path, first, strategy=strategy, every=1, stop="0:SIGKILL:8")
     assert stopped.returncode != 0
     ended = start(tmp_path, second, strategy=strategy, every=1)
-    assert "going on from step" in ended.stdout
+    assert "resuming from step" in ended.stdout
     assert_close(result(tmp_path, second), single["language_modelling"])
 
 
 def test_a_dead_process_ends_the_job_with_its_error(tmp_path):
     ended = start(tmp_path, 2, stop="1:SIGKILL:4")
     assert ended.returncode == 1
-    assert "error: tests.many: process 1 of 2 was ended by SIGKILL; the others were stopped" in ended.stderr
+    assert "error: tests.many: process 1 of 2 was killed by SIGKILL; the others were stopped" in ended.stderr
     assert not (tmp_path / "out2.json").exists()
 
 
@@ -93,7 +94,7 @@ def test_a_signal_to_one_process_stops_all_of_them_at_the_same_step_with_their_s
     (state,) = (tmp_path / "state").iterdir()
     assert state.suffix == ".safetensors"
     again = start(tmp_path, 2)
-    assert "going on from step" in again.stdout
+    assert "resuming from step" in again.stdout
     assert again.returncode == 0
     assert_close(result(tmp_path, 2), single["language_modelling"])
 
@@ -109,4 +110,20 @@ def test_one_process_needs_no_group(monkeypatch):
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.delenv("NPROC", raising=False)
     assert distributed.set_up(False, "float32").type == "cpu"
-    assert (distributed.rank(), distributed.world_size(), distributed.largest(3), distributed.sum_of(4)) == (0, 1, 3, 4)
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert (distributed.all_reduce_max(3), distributed.broadcast(4)) == (3, 4)
+    assert distributed.all_reduce_sum(torch.tensor([5, 6])).tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("codes", "first"),
+    [
+        ({0: 1, 1: -9}, (1, -9)),  # killed; rank 0 then failed for want of its peer
+        ({0: -15, 1: 1}, (1, 1)),  # failed; torchrun then stopped rank 0
+        ({0: 143, 1: 1, 2: 1}, (1, 1)),  # the same, while rank 0 was training
+        ({0: 143, 1: 143}, (0, 143)),
+        ({0: -2, 1: -15}, (0, -2)),
+    ],
+)
+def test_the_process_that_ended_the_others_is_told_from_those_that_were_stopped(codes, first):
+    assert distributed._first_failure(codes) == first

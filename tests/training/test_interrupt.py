@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_inside_the_block_is_raised_by_the_next_check_and_not_before(number):
-    with interrupt.postponed():
+    with interrupt.deferred():
         interrupt.check()
         signal.raise_signal(number)
         with pytest.raises(Interrupted) as raised:
@@ -24,7 +24,7 @@ def test_a_signal_inside_the_block_is_raised_by_the_next_check_and_not_before(nu
 
 def test_handlers_are_as_before_after_the_block():
     before = [signal.getsignal(number) for number in interrupt.SIGNALS]
-    with interrupt.postponed():
+    with interrupt.deferred():
         assert [signal.getsignal(number) for number in interrupt.SIGNALS] != before
     assert [signal.getsignal(number) for number in interrupt.SIGNALS] == before
 
@@ -33,7 +33,7 @@ def test_after_the_first_signal_sigterm_changes_nothing_and_ctrl_c_ends_the_proc
     code = """
 import signal
 from picollm.training import interrupt
-with interrupt.postponed():
+with interrupt.deferred():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
         signal.raise_signal(number)
         print(number.name, flush=True)

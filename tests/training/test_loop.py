@@ -108,7 +108,7 @@ def test_micro_batch_size_changes_neither_losses_nor_gradient_norms():
     histories = [finish(make_run(micro_batch_size=size)) for size in (1, 2, 8)]
     for history in histories[1:]:
         for row, first in zip(history.train, histories[0].train, strict=True):
-            assert row["tokens"] == first["tokens"]
+            assert row["num_tokens"] == first["num_tokens"]
             assert row["loss"] == pytest.approx(first["loss"], abs=1e-5)
             assert row["grad_norm"] == pytest.approx(first["grad_norm"], abs=1e-4)
 
@@ -174,11 +174,15 @@ def test_the_model_ends_with_the_weights_of_its_best_validation_loss():
     assert (sums.loss / sums.count).item() == pytest.approx(history.best_loss, abs=1e-5)
 
 
-def test_training_stops_after_patience_validations_without_improvement():
+def test_training_stops_after_patience_validations_without_improvement_and_says_so(capsys):
     run = make_run(train=response_rows(4), steps=200, lr=5e-2, batch_size=4, validate_every=2, patience=3)
     history = finish(run)
     assert history.steps < 200
     assert history.validation[-1]["step"] == history.best_step + 3 * 2
+    assert (
+        f"sft: early stopping at step {history.steps}: no validation loss below that of step {history.best_step} "
+        "in the last 3 validations (patience)\n"
+    ) in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_what_to_do():
@@ -201,10 +205,8 @@ def test_zero_steps_measure_and_change_nothing():
 def test_a_policy_that_is_its_reference_passes_the_check_of_the_first_loss_and_another_does_not(loss):
     model, rows = tiny_model(), pair_rows(10, reference=False)
     rows.reference_logps = pair_logps(model, rows, 3, "float32")
-    objective, expected = (
-        preference(dpo(loss=loss, beta=0.1, label_smoothing=0.2, sft_weight=1.0)),
-        starting_loss(dpo(loss=loss, beta=0.1, label_smoothing=0.2)),
-    )
+    settings = dpo(loss=loss, label_smoothing=0.2, sft_weight=1.0)
+    objective, expected = preference(settings), starting_loss(settings)
     check_start(make_run(model, objective, rows, rows), expected)
     with pytest.raises(TrainingError, match="policy == reference implies"):
         check_start(make_run(tiny_model(seed=1), objective, rows, rows), expected)
@@ -214,10 +216,7 @@ def test_in_bfloat16_the_check_of_the_first_loss_allows_for_rounding_and_not_for
     """The reference was computed in other batches, which rounds otherwise; another model is off by far more."""
     model, rows = tiny_model(), pair_rows(10, reference=False)
     rows.reference_logps = pair_logps(model, rows, 3, "bfloat16")
-    objective, expected = (
-        preference(dpo()),
-        starting_loss(dpo()),
-    )
+    objective, expected = preference(dpo()), starting_loss(dpo())
     check_start(dataclasses.replace(make_run(model, objective, rows, rows), precision="bfloat16"), expected)
     other = dataclasses.replace(make_run(tiny_model(seed=1), objective, rows, rows), precision="bfloat16")
     with pytest.raises(TrainingError, match="policy == reference implies"):
@@ -275,7 +274,9 @@ def test_a_run_that_a_signal_stops_anywhere_ends_as_if_it_had_not_been_stopped(o
         except Interrupted:
             stopped += 1
         again = fresh(loss)
-        assert finish(again, state) == expected, f"stopped at micro-batch {call}"
+        history = finish(again, state)
+        assert history == expected, f"stopped at micro-batch {call}"
+        assert list(history.validation[0]) == list(expected.validation[0])  # the columns of both CSV files
         for name, weight in whole.model.state_dict().items():
             assert torch.equal(again.model.state_dict()[name], weight), f"stopped at micro-batch {call}: {name}"
     assert stopped == 20

@@ -74,7 +74,7 @@ def test_a_damaged_newest_file_falls_back_to_the_one_before_and_says_so(state, d
     assert names(state) == ["00000002", "00000003"]
 
 
-def test_where_every_file_is_damaged_the_run_starts_anew(state):
+def test_if_every_file_is_damaged_nothing_is_loaded(state):
     for step in (2, 4):
         save(state, step)
     for path in state.folder.iterdir():
@@ -158,31 +158,31 @@ def test_the_fingerprint_changes_with_a_parameter_an_input_and_the_code_and_with
     assert len(found) == 5
 
 
-def test_state_stands_in_the_parent_repository_of_a_queued_experiment(project, tmp_path_factory, monkeypatch):
+def test_state_lies_in_the_parent_repository_of_a_queued_experiment(project, tmp_path_factory, monkeypatch):
     parent = tmp_path_factory.mktemp("parent")
     monkeypatch.setenv("DVC_ROOT", str(parent))
-    state = resume.claim("sft", parameters())
+    state = resume.acquire("sft", parameters())
     assert state.folder.parent == parent / ".resume/sft"
     assert (project / ".resume/sft.lock").is_file()
 
 
-def test_claiming_clears_the_drafts_of_a_killed_process_and_success_removes_the_state(project):
+def test_acquire_removes_the_drafts_of_a_killed_process_and_remove_the_whole_state(project):
     folder = State(project / ".resume/sft" / resume.fingerprint("sft", parameters())[:32]).folder
     folder.mkdir(parents=True)
     (folder / "00000009.tmp").write_text("half")
-    state = resume.claim("sft", parameters())
+    state = resume.acquire("sft", parameters())
     assert state.folder.samefile(folder)
     assert names(state) == ["lock"]
     state.remove()
     assert not folder.exists()
 
 
-def test_leftovers_are_listed_with_step_size_and_user(project):
-    assert resume.leftovers() == []
+def test_saved_runs_are_listed_with_step_size_and_holder(project):
+    assert resume.saved_runs() == []
     state = State(project / ".resume/sft/0123")
     save(state, 3)
-    (left,) = resume.leftovers()
-    assert (left.folder.resolve(), left.step, left.holder) == (state.folder, 3, None)
-    assert left.size == sum(path.stat().st_size for path in state.folder.iterdir())
-    resume.claim("dpo", parameters())
-    assert any(left.holder and left.holder.startswith("process ") for left in resume.leftovers())
+    (saved,) = resume.saved_runs()
+    assert (saved.folder.resolve(), saved.step, saved.holder) == (state.folder, 3, None)
+    assert saved.size == sum(path.stat().st_size for path in state.folder.iterdir())
+    resume.acquire("dpo", parameters())
+    assert any(saved.holder and saved.holder.startswith("process ") for saved in resume.saved_runs())
