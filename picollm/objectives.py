@@ -34,8 +34,8 @@ Objective = Callable[[Transformer, Batch], Sums]
 
 def target_logps(model: Transformer, batch: Batch) -> Tensor:
     """Log-prob of each target token: [K]. Logits are made for the targets alone."""
-    hidden = model.hidden(batch.input_ids, batch.layout)
-    return token_logps(model.lm_head(hidden.index_select(0, batch.predictors)), batch.targets)
+    hidden = model.hidden(batch.input_ids, batch.layout, batch.predictors)
+    return token_logps(model.lm_head(hidden), batch.targets)
 
 
 def response_logps(model: Transformer, batch: Batch) -> Tensor:
@@ -45,7 +45,7 @@ def response_logps(model: Transformer, batch: Batch) -> Tensor:
 
 def language_modelling(model: Transformer, batch: Batch) -> Sums:
     """Negative log-likelihood of the target tokens; counts tokens. Pretraining and SFT differ in the targets alone."""
-    hidden = model.hidden(batch.input_ids, batch.layout).index_select(0, batch.predictors)
+    hidden = model.hidden(batch.input_ids, batch.layout, batch.predictors)
     loss = negative_log_likelihood(hidden, model.lm_head.weight, batch.targets)
     return Sums(loss, torch.full((), len(batch.targets), device=loss.device))
 

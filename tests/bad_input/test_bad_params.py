@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from picollm import params
 from picollm.data.pairs import preference_probability
 from picollm.errors import ParamsError
-from picollm.generate import pick
+from picollm.generate import sample_tokens
 from picollm.model import Transformer
 from picollm.optim import ADAM_BETAS
 from picollm.shape import ModelConfig
@@ -81,7 +81,7 @@ def use(values: dict) -> None:
         assert weights[random.Random(0).choices(list(weights), list(weights.values()))[0]] > 0
     sample = values["sample"]
     logits = torch.tensor([[30.0, -30.0, 0.0]])
-    assert 0 <= pick(logits, torch.tensor([0.5]), sample.temperature, sample.top_p).item() < 3
+    assert 0 <= sample_tokens(logits, torch.tensor([0.5]), sample.temperature, sample.top_p).item() < 3
     for stage in ("pretrain", "sft", "dpo"):
         optimizer_step(values[stage])
 
