@@ -10,7 +10,7 @@ from torch import Tensor
 from picollm.layout import Layout
 from picollm.model import Transformer
 
-# So many of the most likely tokens nearly always reach top_p; sorting the whole vocabulary can take longer than the model.
+# This many of the most likely tokens nearly always reach top_p; sorting the whole vocabulary can take longer than the model.
 CANDIDATES = 64
 
 
@@ -67,8 +67,8 @@ def _complete(
     layout, ends = Layout.from_lengths(lengths).to(device), torch.from_numpy(lengths.cumsum() - 1).to(device)
     cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
     last = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, ends, cache)
-    # The row in each place of the cache and the position of its next token, on the CPU, so that the tokens are all that a step
-    # waits for.
+    # The row in each place of the cache, and the position of its next token: on the CPU, so that the new tokens are the only thing a
+    # step copies from the device.
     rows, positions = np.arange(len(prompts)), lengths
     uniforms = uniforms.to(device)
     completions = [Completion([], False) for _ in prompts]

@@ -111,9 +111,9 @@ class Transformer(nn.Module):
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
-        half = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
+        exponents = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
         self.attend = Layout.attend  # replaced by a wrapper when the blocks are compiled
-        self.register_buffer("inverse_frequencies", config.rope_theta**-half, persistent=False)
+        self.register_buffer("inverse_frequencies", config.rope_theta**-exponents, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         layout = Layout.from_lengths([ids.shape[1]] * len(ids)).to(ids.device)

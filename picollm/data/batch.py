@@ -51,8 +51,8 @@ def pack_pairs(
     """A Batch of pairs: the chosen sequences, then the rejected ones; `reference_logps` [2P] in that order."""
     pieces = [piece for pair in zip(prompts, chosen, rejected, strict=True) for piece in pair]
     starts = np.cumsum([0, *map(len, pieces)])
-    places = [np.arange(start, end) for start, end in pairwise(starts)]
-    rows = [np.concatenate((places[i], places[i + tail])) for tail in (1, 2) for i in range(0, len(places), 3)]
+    spans = [np.arange(start, end) for start, end in pairwise(starts)]
+    rows = [np.concatenate((spans[i], spans[i + side])) for side in (1, 2) for i in range(0, len(spans), 3)]
     return _batch(np.concatenate(pieces), rows, [*map(len, prompts)] * 2, reference_logps)
 
 
@@ -87,7 +87,7 @@ def _epoch_order(row_count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def micro_batches(rows: np.ndarray, lengths: np.ndarray, size: int) -> list[np.ndarray]:
-    """Split one step's rows into groups of at most `size`, longest first, so that rows of similar length meet."""
+    """Split one step's rows into groups of at most `size`, longest first, so that similar lengths share one."""
     ordered = rows[np.argsort(-lengths[rows], kind="stable")]
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
