@@ -1,4 +1,4 @@
-"""Batched sampling with a key-value cache; stops at end of text and returns the completion only."""
+"""Batched sampling with a key-value cache: completions up to end of text, without the prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from torch import Tensor
 from picollm.model.layout import Layout
 from picollm.model.transformer import Transformer
 
-# The most likely tokens nearly always reach top_p; to sort a whole vocabulary may take longer than the model.
+# This many of the most likely tokens nearly always reach top_p; sorting the whole vocabulary can take longer than the model.
 CANDIDATES = 64
 
 
 @dataclass
 class Completion:
-    """Token ids without the end-of-text token, and whether it was reached."""
+    """Token ids without end of text, and whether it was reached."""
 
     ids: list[int]
     ended: bool
@@ -33,10 +33,10 @@ def generate(
     eos_id: int,
     batch_size: int,
 ) -> list[Completion]:
-    """One completion per prompt. Temperature 0 is greedy; else nucleus sampling (Holtzman et al. 2020).
+    """One completion per prompt: greedy at temperature 0, otherwise nucleus sampling (Holtzman et al. 2020).
 
-    Row i draws its uniforms from a generator of seed `seeds[i]` alone, so that a sample depends on its own seed and not on
-    the batch that it happens to be in. Prompts of similar length share a batch.
+    Row i draws its uniforms from its own generator, seeded with `seeds[i]`, so a sample does not depend on the other rows of its
+    batch. Prompts of similar length share a batch.
     """
     order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
     completions: list[Completion | None] = [None] * len(prompts)
@@ -45,9 +45,9 @@ def generate(
         uniforms = torch.stack(
             [torch.rand(max_new_tokens, generator=torch.Generator().manual_seed(int(seeds[row]))) for row in rows]
         )
-        some = [prompts[row] for row in rows]
-        done = _complete(model, some, uniforms, max_new_tokens, temperature, top_p, eos_id)
-        for row, completion in zip(rows, done, strict=True):
+        batch = [prompts[row] for row in rows]
+        completed = _complete(model, batch, uniforms, max_new_tokens, temperature, top_p, eos_id)
+        for row, completion in zip(rows, completed, strict=True):
             completions[row] = completion
     return completions
 
@@ -61,68 +61,67 @@ def _complete(
     top_p: float,
     eos_id: int,
 ) -> list[Completion]:
-    """Rows that are completed together, each at its own position; `uniforms` [rows, max_new_tokens]."""
+    """Completions of one batch, each row at its own position: `uniforms` [rows, max_new_tokens]."""
     device = next(model.parameters()).device
     lengths = np.array([len(prompt) for prompt in prompts])
-    layout = Layout.end_to_end(lengths, wanted=np.cumsum(lengths) - 1).to(device)
+    layout, ends = Layout.from_lengths(lengths).to(device), torch.from_numpy(lengths.cumsum() - 1).to(device)
     cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
-    last = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, cache)
-    # Which row stands at each place, and where its next token goes; kept beside the CPU's other books, so that a step waits for
-    # its tokens alone.
+    last = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, ends, cache)
+    # The row in each place of the cache, and the position of its next token: on the CPU, so that the new tokens are the only thing a
+    # step copies from the device.
     rows, positions = np.arange(len(prompts)), lengths
     uniforms = uniforms.to(device)
     completions = [Completion([], False) for _ in prompts]
     for step in range(max_new_tokens):
-        chosen = pick(
-            model.lm_head(last).float(), uniforms[torch.from_numpy(rows).to(device), step], temperature, top_p
-        )
-        tokens = np.array(chosen.tolist())
+        drawn = uniforms[torch.from_numpy(rows).to(device), step]
+        sampled = sample_tokens(model.lm_head(last).float(), drawn, temperature, top_p)
+        tokens = sampled.cpu().numpy()
         for row, token in zip(rows, tokens.tolist(), strict=True):
             if token == eos_id:
                 completions[row].ended = True
             else:
                 completions[row].ids.append(token)
-        going = tokens != eos_id
-        if not going.any() or step + 1 == max_new_tokens:
+        active = tokens != eos_id
+        if not active.any() or step + 1 == max_new_tokens:
             break
-        if not going.all():
-            order = cache.keep(going)
-            rows, positions, chosen = rows[order], positions[order], chosen[torch.from_numpy(order).to(device)]
-        last = model.next_hidden(chosen, torch.from_numpy(positions).to(device), int(positions.max()) + 1, cache)
+        if not active.all():
+            order = cache.keep(active)
+            rows, positions, sampled = rows[order], positions[order], sampled[torch.from_numpy(order).to(device)]
+        last = model.next_hidden(sampled, torch.from_numpy(positions).to(device), int(positions.max()) + 1, cache)
         positions = positions + 1
     return completions
 
 
-def pick(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
-    """Next tokens: logits [B, V], one uniform in [0, 1) per row -> [B].
+def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
+    """Next tokens: logits [B, V], uniforms in [0, 1) [B] -> [B].
 
-    The smallest set of most likely tokens whose probability reaches `top_p` is kept, with all that are as likely as the least
-    likely of them, and the uniform picks from its cumulative distribution.
+    Nucleus: the smallest set of most likely tokens whose probability reaches `top_p`, and all tokens as likely as its least
+    likely one. The token is the uniform's inverse under the cumulative distribution of the nucleus.
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
     probabilities = (logits / temperature).softmax(dim=-1)
     if top_p < 1:
-        probabilities = probabilities * (probabilities >= _least_kept(probabilities, top_p))
+        probabilities = probabilities * (probabilities >= _threshold(probabilities, top_p))
     cumulative = probabilities.cumsum(dim=-1)
     mass = cumulative[:, -1:].contiguous()
-    place = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
-    last = torch.searchsorted(cumulative, mass)  # for a product that rounds up to the whole mass
-    return torch.minimum(place, last)[:, 0]
+    token = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
+    last = torch.searchsorted(cumulative, mass)  # in case the product rounds up to the whole mass
+    return torch.minimum(token, last)[:, 0]
 
 
-def _least_kept(probabilities: Tensor, top_p: float) -> Tensor:
-    """The probability of the least likely token that is kept: [B, V] -> [B, 1]."""
+def _threshold(probabilities: Tensor, top_p: float) -> Tensor:
+    """Probability of the least likely token of the nucleus: [B, V] -> [B, 1]."""
     vocabulary = probabilities.shape[-1]
-    least, reached = _least_of(probabilities.topk(min(CANDIDATES, vocabulary)).values, top_p)
-    wide = (~reached).nonzero()[:, 0]
-    if len(wide):
-        least[wide] = _least_of(probabilities[wide].topk(vocabulary).values, top_p)[0]
-    return least
+    threshold, complete = _threshold_of(probabilities.topk(min(CANDIDATES, vocabulary)).values, top_p)
+    incomplete = (~complete).nonzero()[:, 0]
+    if len(incomplete):
+        threshold[incomplete] = _threshold_of(probabilities[incomplete].topk(vocabulary).values, top_p)[0]
+    return threshold
 
 
-def _least_of(likely: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
-    """Of descending probabilities [B, K]: the last that is kept [B, 1], and whether all K together reach `top_p` [B]."""
-    cumulative = likely.cumsum(dim=-1)
-    before = cumulative - likely
-    return likely.gather(1, (before < top_p).sum(dim=-1, keepdim=True) - 1), cumulative[:, -1] >= top_p
+def _threshold_of(candidates: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """For probabilities in descending order [B, K]: the last of the nucleus [B, 1], and whether all K together reach `top_p` [B]."""
+    cumulative = candidates.cumsum(dim=-1)
+    before = cumulative - candidates
+    return candidates.gather(1, (before < top_p).sum(dim=-1, keepdim=True) - 1), cumulative[:, -1] >= top_p

@@ -1,6 +1,5 @@
-"""Keys and values of rows that are being completed, so that each new token costs one pass of its own."""
+"""Key-value cache of rows that are being generated, so that each new token costs one forward pass of its own."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,56 +11,56 @@ from picollm.model.shape import ModelConfig
 
 
 class KeyValueCache:
-    """[layers, 2, rows, H_kv, capacity, D], keys before values; the first `rows` rows are those still going on."""
+    """`data` [layers, 2, rows, H_kv, capacity, D], keys before values; only the first `rows` rows are in use."""
 
     def __init__(self, shape: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device):
         sizes = (shape.num_hidden_layers, 2, rows, shape.num_key_value_heads, capacity, shape.head_size)
         self.data = torch.zeros(sizes, dtype=dtype, device=device)
         self.rows = rows
 
-    def read(self, layout: Layout, attends: Sequence[Attend]) -> list[Attend]:
-        """Attention of whole prompts, one a row of `layout`, by `attends` of each layer; it leaves their keys and values here."""
+    def prefill(self, layout: Layout, attend: Attend) -> list[Attend]:
+        """`attend` for each layer, which also stores the keys and values of whole prompts, one per row of `layout`."""
 
-        def read(layer: int, attend: Attend, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self._write(layer, layout.rows, layout.positions, k, v)
+        def store_and_attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            self._store(layer, layout.rows, layout.positions, k, v)
             return attend(q, k, v)
 
-        return [partial(read, layer, attend) for layer, attend in enumerate(attends)]
+        return [partial(store_and_attend, layer) for layer in range(len(self.data))]
 
-    def extend(self, positions: Tensor, length: int) -> list[Attend]:
-        """Attention of one more token a row, at `positions` [rows], the largest of which is `length` - 1, to itself and all before
-        it, for each layer."""
-        # Nothing is hidden from a single row, and its place is one slice: quicker than the general way.
+    def decode(self, positions: Tensor, length: int) -> list[Attend]:
+        """Attention for each layer of one new token per row, at `positions` [rows], to itself and all before it; `length` is the
+        largest position + 1."""
+        # A single row needs no mask, and a slice is faster to store to than an index.
         if self.rows == 1:
-            rows, places, mask = 0, length - 1, None
+            rows, columns, mask = 0, length - 1, None
         else:
-            rows, places = torch.arange(self.rows, device=positions.device), positions
-            hidden = torch.arange(length, device=positions.device) > positions[:, None]
-            mask = torch.zeros(hidden.shape, dtype=self.data.dtype, device=hidden.device)
-            mask = mask.masked_fill_(hidden, -torch.inf)[:, None, None]
+            rows, columns = torch.arange(self.rows, device=positions.device), positions
+            unused = torch.arange(length, device=positions.device) > positions[:, None]
+            mask = torch.zeros(unused.shape, dtype=self.data.dtype, device=unused.device)
+            mask = mask.masked_fill_(unused, -torch.inf)[:, None, None]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self._write(layer, rows, places, k, v)
+            self._store(layer, rows, columns, k, v)
             keys, values = self.data[layer, :, : self.rows, :, :length]
-            # By hand: with one query, the heads that share a key are the rows of one product, and no kernel is faster on CPU.
+            # With one query per row the heads that share a key form one product; no attention kernel is faster on a CPU.
             scores = q.unflatten(1, (k.shape[1], -1)) @ keys.transpose(2, 3) * q.shape[-1] ** -0.5
             weights = (scores if mask is None else scores + mask).softmax(dim=-1)
             return (weights @ values).flatten(1)
 
         return [partial(attend, layer) for layer in range(len(self.data))]
 
-    def _write(self, layer: int, rows: Tensor | int, positions: Tensor | int, k: Tensor, v: Tensor) -> None:
-        """Put keys and values [N, H_kv, D] of N tokens at their rows and positions: [N], or the numbers of a single token."""
+    def _store(self, layer: int, rows: Tensor | int, positions: Tensor | int, k: Tensor, v: Tensor) -> None:
+        """Store k and v [N, H_kv, D] of N tokens at their rows and positions: [N] each, or two integers for a single token."""
         self.data[layer, :, rows, :, positions] = torch.stack((k, v), dim=1)
 
-    def keep(self, going: np.ndarray) -> np.ndarray:
-        """Let the rows that are not `going` [rows] leave: the last ones take their places, and nothing else is copied.
+    def keep(self, active: np.ndarray) -> np.ndarray:
+        """Drop the rows that are not `active` [rows]: the last active rows move into their places, nothing else is copied.
 
-        Returns which row now stands at each place: [rows that go on].
+        Returns which of the old rows is now in each place: [rows that remain].
         """
-        self.rows = int(going.sum())
+        self.rows = int(active.sum())
         order = np.arange(self.rows)
-        free = np.flatnonzero(~going[: self.rows])
-        order[free] = self.rows + np.flatnonzero(going[self.rows :])
+        free = np.flatnonzero(~active[: self.rows])
+        order[free] = self.rows + np.flatnonzero(active[self.rows :])
         self.data[:, :, free] = self.data[:, :, order[free]]
         return order

@@ -1,11 +1,11 @@
-"""The shape of a model: its sizes, whether they go together, and how many parameters they make."""
+"""The shape of a model: its sizes, whether they are consistent, and its number of parameters."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of the model; the names are those of a transformers Llama config.json."""
+    """Sizes of a model, named as in the config.json of a transformers Llama."""
 
     vocab_size: int
     hidden_size: int
@@ -23,7 +23,7 @@ class ModelConfig:
         return self.hidden_size // self.num_attention_heads
 
     def problem(self) -> str | None:
-        """What makes this shape impossible, in words, or None."""
+        """Why no model can have this shape, or None."""
         if self.hidden_size % self.num_attention_heads:
             return f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
         if self.num_attention_heads % self.num_key_value_heads:
@@ -36,7 +36,7 @@ class ModelConfig:
         return None
 
     def parameter_count(self) -> int:
-        """How many parameters a model of this shape has."""
+        """Number of parameters of a model of this shape; tied embeddings count once."""
         embedding = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
         attention = 2 * self.hidden_size * (self.hidden_size + self.num_key_value_heads * self.head_size)
         mlp = 3 * self.hidden_size * self.intermediate_size

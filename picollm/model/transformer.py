@@ -1,7 +1,7 @@
-"""The Transformer: a Llama decoder whose weights are named and laid out as in Hugging Face transformers.
+"""A Llama decoder whose weights have the names and shapes of Hugging Face transformers.
 
-RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021) in the half-split order, grouped-query attention
-(Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. No loss inside.
+RMSNorm (Zhang & Sennrich 2019), rotary position embeddings (Su et al. 2021) in the half-split order, grouped-query attention
+(Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. The loss is not part of the model.
 """
 
 import math
@@ -35,15 +35,15 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim == 2 and len(x) == 1 and x.device.type == "cpu" and not torch.is_grad_enabled():
-            # All that one row costs is to read the weights. PyTorch has one thread do it, but shares out a batch of products.
+            # One row is bound by reading the weights. PyTorch does that in one thread, but spreads a batched product over all.
             threads = math.gcd(self.out_features, torch.get_num_threads())
             parts = self.weight.unflatten(0, (threads, -1)).transpose(1, 2)
             return torch.bmm(x.expand(threads, 1, -1), parts).view(1, -1)
         return super().forward(x)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, half-split order: x [.., H, D]; cos and sin [.., 1, D], the sine of the first half negative."""
+def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding, half-split order: x [.., H, D]; cos and sin [.., 1, D], the first half of sin negated."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
@@ -57,13 +57,11 @@ class Attention(nn.Module):
         self.v_proj = Linear(config.hidden_size, kv_size)
         self.o_proj = Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend, wanted: Tensor | None) -> Tensor:
-        asking, *of_asking = (x, *rotary) if wanted is None else (y.index_select(0, wanted) for y in (x, *rotary))
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         q, k, v = (
-            projection(y).unflatten(-1, (-1, self.head_size))
-            for projection, y in ((self.q_proj, asking), (self.k_proj, x), (self.v_proj, x))
+            projection(x).unflatten(-1, (-1, self.head_size)) for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return self.o_proj(attend(rotate(q, *of_asking), rotate(k, *rotary), v))
+        return self.o_proj(attend(apply_rotary(q, *rotary), apply_rotary(k, *rotary), v))
 
 
 class MLP(nn.Module):
@@ -85,15 +83,16 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend, wanted: Tensor | None = None) -> Tensor:
-        """x [N, hidden_size] -> the same, or of the tokens `wanted` [M] alone: [M, hidden_size]."""
-        attended = self.self_attn(self.input_layernorm(x), rotary, attend, wanted)
-        x = attended + (x if wanted is None else x.index_select(0, wanted))
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend, selected: Tensor | None) -> Tensor:
+        """x [N, hidden_size] -> [N, hidden_size], or only the tokens `selected` [M]: [M, hidden_size]."""
+        x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
+        if selected is not None:
+            x = x.index_select(0, selected)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
 class Decoder(nn.Module):
-    """Everything but the head, under the name `model` that transformers gives it."""
+    """Everything but the head; transformers calls it `model`."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -112,41 +111,41 @@ class Transformer(nn.Module):
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
-        half = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
-        self.attend = Layout.attend  # how the tokens of a layout attend; what compiles the blocks puts a wrapper here
-        self.register_buffer("inverse_frequencies", config.rope_theta**-half, persistent=False)
+        exponents = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
+        self.attend = Layout.attend  # replaced by a wrapper when the blocks are compiled
+        self.register_buffer("inverse_frequencies", config.rope_theta**-exponents, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        layout = Layout.end_to_end([ids.shape[1]] * len(ids)).to(ids.device)
+        layout = Layout.from_lengths([ids.shape[1]] * len(ids)).to(ids.device)
         return self.lm_head(self.hidden(ids.flatten(), layout)).unflatten(0, ids.shape)
 
-    def hidden(self, ids: Tensor, layout: Layout, cache: KeyValueCache | None = None) -> Tensor:
-        """ids [N] -> normed hidden states of the layout's M wanted tokens [M, hidden_size]; `lm_head` makes logits of them.
-
-        `cache` keeps what `next_hidden` needs to read on.
+    def hidden(
+        self, ids: Tensor, layout: Layout, selected: Tensor | None = None, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """Final hidden states, after the norm, for `lm_head`: ids [N] -> [N, hidden_size], or only the tokens `selected` [M], which
+        may repeat: [M, hidden_size]. `cache` is filled for `next_hidden`.
         """
-        every, wanted = (partial(self.attend, layout, queries) for queries in (layout.every, layout.wanted))
-        attends = [every] * (len(self.model.layers) - 1) + [wanted]
-        if cache is not None:
-            attends = cache.read(layout, attends)
-        return self._decode(ids, layout.positions, attends, layout.wanted.tokens)
+        attend = partial(self.attend, layout)
+        attends = [attend] * len(self.model.layers) if cache is None else cache.prefill(layout, attend)
+        return self._run(ids, layout.positions, attends, selected)
 
     def next_hidden(self, ids: Tensor, positions: Tensor, length: int, cache: KeyValueCache) -> Tensor:
-        """Normed hidden states of one more token of every row of `cache`, at `positions` [rows], the largest of which is `length` - 1:
+        """Final hidden states of one new token per row of `cache`, at `positions` [rows]; `length` is the largest position + 1:
         ids [rows] -> [rows, hidden_size]."""
-        return self._decode(ids, positions, cache.extend(positions, length), None)
+        return self._run(ids, positions, cache.decode(positions, length), None)
 
     def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
-        """An empty cache for so many rows of at most `capacity` tokens."""
+        """An empty cache for `rows` rows of at most `capacity` tokens."""
         weight = self.model.embed_tokens.weight
         return KeyValueCache(self.config, rows, capacity, weight.dtype, weight.device)
 
-    def _decode(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend], wanted: Tensor | None) -> Tensor:
+    def _run(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend], selected: Tensor | None) -> Tensor:
         x = self.model.embed_tokens(ids)
         angles = positions[:, None, None].float() * self.inverse_frequencies  # [N, 1, head_size / 2]
         cos, sin = angles.cos(), angles.sin()
         rotary = (torch.cat((cos, cos), dim=-1).to(x.dtype), torch.cat((-sin, sin), dim=-1).to(x.dtype))
-        *earlier, (last, attend_last) = zip(self.model.layers, attends, strict=True)
-        for block, attend in earlier:
-            x = block(x, rotary, attend)
-        return self.model.norm(last(x, rotary, attend_last, wanted))
+        last = len(attends) - 1
+        for number, (block, attend) in enumerate(zip(self.model.layers, attends, strict=True)):
+            # After the last attention a token's output is of no use to other tokens.
+            x = block(x, rotary, attend, selected if number == last else None)
+        return self.model.norm(x)

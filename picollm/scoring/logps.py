@@ -20,8 +20,8 @@ def sequence_logps(logps: Tensor, rows: Tensor, count: int) -> Tensor:
 
 def target_logps(model: Transformer, batch: Batch) -> Tensor:
     """Log-prob of each target token: [K]. Logits are made for the targets alone."""
-    hidden = model.hidden(batch.input_ids, batch.layout)
-    return token_logps(model.lm_head(hidden.index_select(0, batch.predictors)), batch.targets)
+    hidden = model.hidden(batch.input_ids, batch.layout, batch.predictors)
+    return token_logps(model.lm_head(hidden), batch.targets)
 
 
 def response_logps(model: Transformer, batch: Batch) -> Tensor:

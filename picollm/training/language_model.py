@@ -15,7 +15,7 @@ CHUNK_LOGITS, CHUNK_ROWS = 2**22, 512
 
 def language_modelling(model: Transformer, batch: Batch) -> Sums:
     """Negative log-likelihood of the target tokens; counts tokens. Pretraining and SFT differ in the targets alone."""
-    hidden = model.hidden(batch.input_ids, batch.layout).index_select(0, batch.predictors)
+    hidden = model.hidden(batch.input_ids, batch.layout, batch.predictors)
     loss = negative_log_likelihood(hidden, model.lm_head.weight, batch.targets)
     return Sums(loss, torch.full((), len(batch.targets), device=loss.device))
 

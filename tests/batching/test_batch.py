@@ -4,62 +4,60 @@ import torch
 from picollm.batching.batch import micro_batches, pack, pack_pairs, share, step_rows
 
 
-def test_sequences_lie_end_to_end_and_prompts_bear_no_loss():
+def test_sequences_are_packed_and_prompts_are_no_targets():
     batch = pack([np.array([5, 6, 7, 8]), np.array([5, 9])], [2, 1])
     assert batch.input_ids.tolist() == [5, 6, 7, 8, 5, 9]
     assert batch.layout.positions.tolist() == [0, 1, 2, 3, 0, 1]
     # Tokens 1, 2 and 4 predict 7, 8 (sequence 0) and 9 (sequence 1).
-    assert batch.layout.wanted.tokens.tolist() == [1, 2, 4]
-    assert batch.predictors.tolist() == [0, 1, 2]
+    assert batch.predictors.tolist() == [1, 2, 4]
     assert batch.targets.tolist() == [7, 8, 9]
     assert batch.owners.tolist() == [0, 0, 1]
     assert batch.size == 2
     assert batch.reference_logps is None
 
 
-def test_the_first_token_is_never_a_target():
-    assert pack([np.array([5, 6])], [0]).targets.tolist() == [6]
-
-
-def test_a_pairs_prompt_is_there_once_and_predicts_the_first_token_of_both_responses():
+def test_a_pairs_prompt_is_packed_once_and_predicts_the_first_token_of_both_responses():
     batch = pack_pairs([np.array([1, 2])], [np.array([3, 4])], [np.array([6])], np.array([-1.5, -2.5]))
     assert batch.input_ids.tolist() == [1, 2, 3, 4, 6]
     assert batch.layout.positions.tolist() == [0, 1, 2, 3, 2]
-    assert batch.layout.tokens.tolist() == [0, 1, 2, 3, 0, 1, 4]
+    assert batch.layout.to_padded.tolist() == [0, 1, 2, 3, 0, 1, 4]
     assert batch.layout.shapes == ((1, 4), (1, 3))
-    assert batch.layout.wanted.tokens.tolist() == [1, 2]  # the last of the prompt, and the first chosen token
-    assert batch.predictors.tolist() == [0, 1, 0]
+    assert batch.predictors.tolist() == [
+        1,
+        2,
+        1,
+    ]  # the last token of the prompt, the first chosen token, the prompt again
     assert batch.targets.tolist() == [3, 4, 6]
     assert batch.owners.tolist() == [0, 0, 1]
     assert batch.reference_logps.tolist() == [-1.5, -2.5]
 
 
-def test_every_epoch_reads_every_row_once_also_across_steps():
+def test_every_epoch_has_every_row_once_even_across_steps():
     order = np.concatenate([step_rows(10, 4, seed=7, step=step) for step in range(5)])
     assert sorted(order[:10]) == list(range(10))
     assert sorted(order[10:20]) == list(range(10))
     assert order[:10].tolist() != order[10:].tolist()
 
 
-def test_a_steps_rows_depend_on_seed_and_step_alone():
+def test_the_rows_of_a_step_depend_on_seed_and_step_alone():
     expected = step_rows(10, 4, seed=7, step=3).tolist()
     step_rows(10, 4, seed=8, step=0)
     assert step_rows(10, 4, seed=7, step=3).tolist() == expected
     assert step_rows(10, 4, seed=8, step=3).tolist() != expected
 
 
-def test_a_batch_larger_than_the_data_reads_on_into_the_next_epoch():
+def test_a_batch_larger_than_the_data_continues_with_the_next_epoch():
     rows = step_rows(3, 8, seed=0, step=0)
     assert sorted(rows[:3]) == sorted(rows[3:6]) == [0, 1, 2]
 
 
-def test_micro_batches_hold_each_row_once_with_like_lengths_together():
+def test_micro_batches_have_each_row_once_and_group_similar_lengths():
     lengths = np.array([3, 9, 4, 8, 1])
     groups = micro_batches(np.array([4, 0, 1, 2, 3]), lengths, 2)
     assert [lengths[group].tolist() for group in groups] == [[9, 8], [4, 3], [1]]
 
 
-def test_a_batch_moves_whole():
+def test_to_moves_every_tensor_of_a_batch():
     batch = pack_pairs([np.array([1])], [np.array([2])], [np.array([3])], np.array([-1.5, 0.0])).to(
         torch.device("meta")
     )
@@ -69,9 +67,10 @@ def test_a_batch_moves_whole():
         batch.targets,
         batch.owners,
         batch.reference_logps,
-        batch.layout.tokens,
-        batch.layout.every.places,
-        batch.layout.wanted.is_first,
+        batch.layout.positions,
+        batch.layout.rows,
+        batch.layout.to_padded,
+        batch.layout.to_packed,
     ]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.size == 2
@@ -83,7 +82,7 @@ def test_shares_of_one_process_are_its_micro_batches():
     assert [(micro.tolist(), counts) for micro, counts in shares] == [([1, 2, 3], True), ([0], True)]
 
 
-def test_shares_hold_every_row_once_and_are_equal_in_number_for_every_process():
+def test_shares_have_every_row_once_and_equally_many_micro_batches_per_process():
     rng = np.random.default_rng(0)
     lengths = rng.integers(2, 50, 40)
     for batch, size, processes in [(7, 3, 2), (1, 4, 3), (16, 4, 4), (9, 2, 5), (8, 8, 3)]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from picollm.inference.generate import generate, pick
+from picollm.inference.generate import generate, sample_tokens
 from tests.tiny import VOCABULARY, sequences, tiny_model
 
 PROMPTS = [ids.tolist() for ids in sequences(5, seed=3, shortest=2, longest=9)]
@@ -36,7 +36,7 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch():
 def test_a_completion_stops_at_end_of_text_and_leaves_it_out():
     model = tiny_model()
     first = run(model, PROMPTS, range(5), temperature=0.0)
-    eos = first[0].ids[2]  # now call the third token of the first completion end of text
+    eos = first[0].ids[2]  # the third token of the first completion is now end of text
     cut = run(model, PROMPTS, range(5), temperature=0.0, eos_id=eos)
     for whole, short in zip(first, cut, strict=True):
         if eos in whole.ids:
@@ -50,7 +50,7 @@ def test_a_completion_stops_at_end_of_text_and_leaves_it_out():
 def test_sampling_frequencies_follow_the_softmax():
     logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(10_000, 3)
     uniforms = (torch.arange(10_000) + 0.5) / 10_000
-    counts = np.bincount(pick(logits, uniforms, 1.0, 1.0).numpy(), minlength=3)
+    counts = np.bincount(sample_tokens(logits, uniforms, 1.0, 1.0).numpy(), minlength=3)
     assert counts.tolist() == [5000, 3000, 2000]
 
 
@@ -58,32 +58,32 @@ def test_a_temperature_of_one_half_squares_the_probabilities():
     logits = torch.tensor([0.75, 0.25]).log().expand(1000, 2)
     uniforms = (torch.arange(1000) + 0.5) / 1000
     # 0.75^2 : 0.25^2 = 9 : 1
-    assert (pick(logits, uniforms, 0.5, 1.0) == 0).sum().item() == 900
+    assert (sample_tokens(logits, uniforms, 0.5, 1.0) == 0).sum().item() == 900
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_it():
     logits = torch.tensor([0.2, 0.5, 0.3]).log().expand(1000, 3)
     uniforms = (torch.arange(1000) + 0.5) / 1000
     # 0.5 alone does not reach 0.6, 0.5 + 0.3 does: token 0 is out, the others keep the ratio 5 : 3.
-    counts = np.bincount(pick(logits, uniforms, 1.0, 0.6).numpy(), minlength=3)
+    counts = np.bincount(sample_tokens(logits, uniforms, 1.0, 0.6).numpy(), minlength=3)
     assert counts.tolist() == [0, 625, 375]
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1 - 2**-24])
-def test_the_ends_of_the_unit_interval_pick_a_token_that_is_kept(uniform):
+def test_the_ends_of_the_unit_interval_give_a_token_of_the_nucleus(uniform):
     logits = torch.randn(4, VOCABULARY, generator=torch.Generator().manual_seed(0))
     top = logits.argmax(dim=-1)
-    assert pick(logits, torch.full((4,), uniform), 1.0, 1e-6).tolist() == top.tolist()
+    assert sample_tokens(logits, torch.full((4,), uniform), 1.0, 1e-6).tolist() == top.tolist()
 
 
-def test_a_nucleus_wider_than_the_candidates_is_found_all_the_same():
+def test_a_nucleus_larger_than_the_candidates_is_found_from_the_whole_vocabulary():
     weights = torch.rand(3, 199, generator=torch.Generator().manual_seed(1)) + 0.5
     weights = torch.cat([weights, torch.full((3, 1), 1e-4)], dim=1)
-    weights[1, 7] = 1e6  # between two rows that are flat one that is not
+    weights[1, 7] = 1e6  # one peaked row between two flat ones
     uniforms = ((torch.arange(4000) + 0.5) / 4000).repeat_interleave(3)
-    picked = pick(weights.log().repeat(4000, 1), uniforms, 1.0, 0.9).view(4000, 3)
+    sampled = sample_tokens(weights.log().repeat(4000, 1), uniforms, 1.0, 0.9).view(4000, 3)
     for row, probabilities in enumerate((weights / weights.sum(dim=1, keepdim=True)).numpy()):
         descending = np.sort(probabilities)[::-1]
         kept = int((np.cumsum(descending) < 0.9).sum()) + 1
         assert kept == 1 if row == 1 else kept > 64
-        assert picked[:, row].unique().tolist() == np.flatnonzero(probabilities >= descending[kept - 1]).tolist()
+        assert sampled[:, row].unique().tolist() == np.flatnonzero(probabilities >= descending[kept - 1]).tolist()

@@ -15,16 +15,16 @@ def model(request) -> Transformer:
     return model.requires_grad_(False)
 
 
-def test_reading_on_gives_the_hidden_states_of_a_full_pass_though_rows_leave(model):
+def test_prefill_and_decoding_give_the_hidden_states_of_a_full_pass_while_rows_leave(model):
     full = torch.randint(1, 61, (5, 12), generator=torch.Generator().manual_seed(4))
-    lengths = np.array([7, 4, 6, 3, 5])  # known tokens of each row; all then read on, one by one
-    expected = model.hidden(full.flatten(), Layout.end_to_end([12] * 5)).view(5, 12, -1)
-    known = torch.cat([row[:length] for row, length in zip(full, lengths, strict=True)])
+    lengths = np.array([7, 4, 6, 3, 5])  # prompt of each row; the rest is decoded token by token
+    expected = model.hidden(full.flatten(), Layout.from_lengths([12] * 5)).view(5, 12, -1)
+    prompts = torch.cat([row[:length] for row, length in zip(full, lengths, strict=True)])
     cache = model.make_cache(5, 12)
-    found = model.hidden(known, Layout.end_to_end(lengths, np.cumsum(lengths) - 1), cache)
+    found = model.hidden(prompts, Layout.from_lengths(lengths), torch.tensor(np.cumsum(lengths) - 1), cache)
     rows, positions = np.arange(5), lengths
     assert torch.allclose(found, expected[rows, positions - 1], atol=1e-5)
-    for leaving in ([], [0, 3], [4], [], [2]):  # row 1 is there to the end
+    for leaving in ([], [0, 3], [4], [], [2]):  # row 1 stays to the end
         order = cache.keep(~np.isin(rows, leaving))
         rows, positions = rows[order], positions[order]
         found = model.next_hidden(full[rows, positions], torch.tensor(positions), positions.max() + 1, cache)
@@ -33,7 +33,7 @@ def test_reading_on_gives_the_hidden_states_of_a_full_pass_though_rows_leave(mod
     assert rows.tolist() == [1]
 
 
-def test_only_rows_at_the_end_are_copied_when_others_leave(model):
+def test_rows_that_leave_are_replaced_by_rows_from_the_end(model):
     cache = model.make_cache(6, 4)
     for row in range(6):
         cache.data[:, :, row] = row

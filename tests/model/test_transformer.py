@@ -1,13 +1,12 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 
 from picollm.model.initialise import initialise
 from picollm.model.layout import Layout
 from picollm.model.shape import ModelConfig
-from picollm.model.transformer import Linear, Transformer, rotate
+from picollm.model.transformer import Linear, Transformer, apply_rotary
 
 SHAPE = {
     "vocab_size": 61,
@@ -44,7 +43,7 @@ def test_logits_equal_those_of_transformers_llama(heads, tied):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_single_row_without_gradients_has_the_product_of_any_row(threads):
+def test_a_single_row_without_gradients_has_the_product_of_the_plain_layer(threads):
     layer = Linear(5, 6)
     x = torch.randn(1, 5, generator=torch.Generator().manual_seed(1))
     before = torch.get_num_threads()
@@ -73,18 +72,23 @@ def test_rotation_turns_each_half_pair_by_its_angle():
     angles = torch.tensor([math.pi / 2, math.pi])
     # Pairs are (1, 3) and (2, 4): a quarter turn makes (1, 3) into (-3, 1), a half turn (2, 4) into (-2, -4).
     cos, sin = angles.cos().repeat(2), torch.cat((-angles.sin(), angles.sin()))
-    turned = rotate(x, cos, sin).flatten()
+    turned = apply_rotary(x, cos, sin).flatten()
     assert torch.allclose(turned, torch.tensor([-3.0, -2.0, 1.0, -4.0]), atol=1e-6)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_hidden_states_of_wanted_tokens_are_those_of_a_full_pass(layers):
-    model = make(num_hidden_layers=layers)
+@pytest.mark.parametrize("selected", [[2, 5, 6, 11], [4, 4, 0], []])
+def test_selected_hidden_states_and_their_gradients_are_those_of_a_full_pass(layers, selected):
+    model, plain = (make(num_hidden_layers=layers).double() for _ in range(2))
     ids = torch.randint(0, 61, (12,), generator=torch.Generator().manual_seed(1))
-    wanted = np.array([2, 5, 6, 11])
-    expected = model.hidden(ids, Layout.end_to_end([5, 3, 4]))[wanted]
-    found = model.hidden(ids, Layout.end_to_end([5, 3, 4], wanted))
-    assert torch.allclose(found, expected, atol=1e-6)
+    layout, selected = Layout.from_lengths([5, 3, 4]), torch.tensor(selected, dtype=torch.int64)
+    found, expected = model.hidden(ids, layout, selected), plain.hidden(ids, layout)[selected]
+    assert torch.allclose(found, expected, atol=1e-12)
+    upstream = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+    for hidden in (found, expected):
+        (hidden * upstream).sum().backward()
+    for left, right in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(left.grad, right.grad, atol=1e-10)
 
 
 def test_padding_on_the_right_changes_no_earlier_logits():
