@@ -22,6 +22,7 @@ LAYERS = [
         "stories.parts",
         "stories.spec",
         "stories.everyday_words",
+        "byte_level",
     }
     | {f"stories.patterns_{shade}" for shade in ("wholesome", "eerie", "dark")},
     {"cache"},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from picollm.errors import TokenizerError
-from picollm.tokenizer import MAX_BYTES, Tokenizer, load_tokenizer, train_bpe
+from picollm.files import MAX_JSON
+from picollm.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from tests.bad_input.mutations import (
     ANY_JSON,
     LONGEST_MESSAGE,
@@ -43,7 +44,7 @@ def definitions() -> dict[str, dict]:
     grams = [("<unk>", 0.0), ("▁", -1.0), ("a", -2.0), ("▁a", -2.5)]
     unigrams = tokenizers.Tokenizer(models.Unigram(grams, 0, False))
     unigrams.pre_tokenizer = pre_tokenizers.Metaspace()
-    found = {"bpe": json.loads(bpe._definition)}
+    found = {"bpe": bpe._definition}
     for name, tokenizer in {"spm": spm, "words": words, "unigrams": unigrams}.items():
         tokenizer.add_special_tokens(SPECIAL)
         tokenizer.enable_truncation(3)
@@ -316,7 +317,7 @@ def test_files_that_never_end_or_are_huge_are_refused_unread(tmp_path, name):
     path = tmp_path / name
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_JSON + 1)
     with pytest.raises(TokenizerError, match=name):
         load_tokenizer(tmp_path)
     path.unlink()
