@@ -122,7 +122,7 @@ def load_model(folder: str | Path) -> Transformer:
         state |= _read_tensors(path, expected)
     if config.tie_word_embeddings:
         _tie(state, folder)
-    missing = sorted(expected.keys() - state.keys())
+    missing = [name for name in expected if name not in state]
     if missing:
         raise CheckpointError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} of {len(expected)} are)")
     model = Transformer(config)

@@ -103,7 +103,7 @@ class Tokenizer:
         continuing = _without_prefix_rules(definition)
         self._backend = self._continuing = _backend(tokenizer, definition)
         if continuing != definition:
-            self._continuing = _backend(_tokenizer(continuing, "cannot be read back"), continuing)
+            self._continuing = _backend(_parse(continuing, "cannot be read back"), continuing)
         for role in ROLES:
             if ids[names[role]] in self._backend.encode(names[role]):
                 raise TokenizerError(f"the {role} token {shown(names[role])} is not special: text can spell it")
@@ -168,8 +168,8 @@ def train_bpe(texts: Iterator[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=sys.stderr.isatty(),
     )
-    tokenizer.train_from_iterator(_some(texts), trainer)
-    return _own(tokenizer)
+    tokenizer.train_from_iterator(_non_empty(texts), trainer)
+    return _with_end_of_text(tokenizer)
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
@@ -199,7 +199,7 @@ def gpt2_tokenizer() -> Tokenizer:
 
 def from_encoding(encoding: tiktoken.Encoding) -> Tokenizer:
     """The tokenizer of a tiktoken encoding with GPT-2's split and <|endoftext|> as its one special token."""
-    return _own(tokenizer_of(encoding))
+    return _with_end_of_text(tokenizer_of(encoding))
 
 
 def _download_gpt2() -> tiktoken.Encoding:
@@ -225,12 +225,12 @@ def _download_gpt2() -> tiktoken.Encoding:
     )
 
 
-def _own(tokenizer: tokenizers.Tokenizer) -> Tokenizer:
+def _with_end_of_text(tokenizer: tokenizers.Tokenizer) -> Tokenizer:
     tokenizer.encode_special_tokens = True
     return Tokenizer(tokenizer, dict.fromkeys(ROLES, END_OF_TEXT), {})
 
 
-def _some(texts: Iterable[str]) -> Iterator[str]:
+def _non_empty(texts: Iterable[str]) -> Iterator[str]:
     empty = True
     for text in texts:
         empty = False
@@ -259,14 +259,15 @@ def _backend(tokenizer: tokenizers.Tokenizer, definition: dict[str, Any]) -> _Ti
 
 
 def _without_prefix_rules(definition: dict[str, Any]) -> dict[str, Any]:
-    """The tokenizer.json for a text that continues another."""
+    """The tokenizer.json with PREFIX_RULES_OFF, for a text that continues another."""
     return definition | {key: _with_rules(definition[key], rules) for key, rules in PREFIX_RULES_OFF.items()}
 
 
 def _with_rules(part: dict[str, Any] | None, rules: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """A component, and the members of its Sequences, with the settings that `rules` has for their types."""
     if part is None:
         return None
-    changed = {
+    changed: dict[str, Any] = {
         key: [_with_rules(member, rules) for member in part[key]] for key in ("normalizers", "decoders") if key in part
     }
     if "pretokenizers" in part:  # those after the first see pieces, not the beginning of a text
@@ -277,13 +278,13 @@ def _with_rules(part: dict[str, Any] | None, rules: dict[str, dict[str, Any]]) -
     return part | changed | rules.get(part["type"], {})
 
 
-def _bos_in_front(tokenizer: tokenizers.Tokenizer, own: dict[str, Any] | None, bos: str) -> dict[str, Any]:
-    """The post-processor that puts bos, and nothing else, in front of a text: `own` if it does that."""
+def _bos_in_front(tokenizer: tokenizers.Tokenizer, current: dict[str, Any] | None, bos: str) -> dict[str, Any]:
+    """The post-processor that puts bos, and nothing else, in front of a text: `current` if it does that."""
     bos_id = tokenizer.token_to_id(bos)
     with _library_errors("a text cannot be encoded"):
         ids = tokenizer.encode("a", add_special_tokens=False).ids
         if tokenizer.encode("a").ids == [bos_id, *ids]:
-            return own
+            return current
     first, second = (
         [{"SpecialToken": {"id": bos, "type_id": place}}, {"Sequence": {"id": name, "type_id": place}}]
         for place, name in enumerate("AB")
@@ -294,14 +295,14 @@ def _bos_in_front(tokenizer: tokenizers.Tokenizer, own: dict[str, Any] | None, b
         "pair": first + second,
         "special_tokens": {bos: {"id": bos, "ids": [bos_id], "tokens": [bos]}},
     }
-    members = [] if own is None else own.get("processors", [own])
+    members = [] if current is None else current.get("processors", [current])
     offsets = [member for member in members if member["type"] == "ByteLevel"]  # changes no ids
     return {"type": "Sequence", "processors": [*offsets, template]} if offsets else template
 
 
 def _read_tokenizer(path: Path) -> tokenizers.Tokenizer:
     definition = _read_object(path)
-    tokenizer = _tokenizer(definition, f"{path}: not a whole tokenizer.json")
+    tokenizer = _parse(definition, f"{path}: not a whole tokenizer.json")
     token_of: dict[int, str] = {}
     for token, i in tokenizer.get_vocab(with_added_tokens=True).items():
         if token_of.setdefault(i, token) != token:
@@ -316,7 +317,7 @@ def _read_tokenizer(path: Path) -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def _tokenizer(definition: dict[str, Any], problem: str) -> tokenizers.Tokenizer:
+def _parse(definition: dict[str, Any], problem: str) -> tokenizers.Tokenizer:
     with _library_errors(problem):
         tokenizer = tokenizers.Tokenizer.from_str(json.dumps(definition, ensure_ascii=False))
     tokenizer.no_truncation()

@@ -1,10 +1,7 @@
 import json
-from itertools import chain
 from pathlib import Path
 
 import pytest
-import tiktoken
-import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,12 +9,12 @@ from picollm.errors import TokenizerError
 from picollm.files import MAX_JSON
 from picollm.tokenizer import (
     Tokenizer,
-    from_encoding,
     gpt2_tokenizer,
     load_tokenizer,
     train_bpe,
 )
 from tests.llama_tokenizer import save_llama_tokenizer
+from tests.texts import ANY_TEXT, CORPUS, TRICKY, ids_of, reference_of
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 STORIES260K = SHARED / "stories260k"
@@ -30,34 +27,8 @@ PADDING = {
     "pad_type_id": 0,
     "pad_token": "<unk>",
 }
-CORPUS = [
-    "Once upon a time there was a lantern.  It didn't shine, and they'd never ask why.\n\nThe end.",
-    "    indented   text\t\twith\r\n\r\nline ends \n and blanks     \n",
-    "aaaa aaa aa a aaaaa baaa abab ababa bababab !!!! ---- ???? 12 123 1234 2024",
-    "Der Bäcker aß die Brötchen; le garçon a mangé. Дом на краю 森の中の家 👻👻 🕯️ e\u0301e\u0301 nai\u0308ve",
-    "\x00\x01\x1c\x1f \x7f\x85\xa0\u2003\u2003\u2028\u3000\u3000",
-] * 3
-TRICKY = [
-    "",
-    " ",
-    "\r\n\r\n\t \x0b\x0c",
-    "we'll WE'LL 's 'S ''s can't've",
-    "e\u0301 \u0301 \u200d\ufe0f 👩‍👩‍👧‍👦 🏳️‍🌈",
-    "<|endoftext|></s><s><unk>",
-    "²³½Ⅷ\u0663 \u0661\u0662 _under_score_ ﷽ \ufeff\ufffe\U0010ffff",
-    "\u0660a\u0300\u0661\u180e\u200b\u2060 \u1680x",
-]
-ANY_TEXT = st.text(st.characters(codec="utf-8"))
 # Metaspace takes a space that a text begins with for its own.
 PROMPT = st.text(st.characters(codec="utf-8", exclude_characters="▁"), min_size=1).filter(lambda text: text[0] != " ")
-# Pieces of the training corpus and runs of blanks and letters reach the merges that random characters miss.
-LIKELY_TEXT = st.lists(
-    st.one_of(
-        st.sampled_from(["a", "aa", "b", "ab", "é", "e\u0301", "👻", "'", "'s", "12", "!", "Once", "lantern", "森の"]),
-        st.text(st.sampled_from(" \n\r\t\xa0\u2003\u3000\x85\x1c"), max_size=6),
-        ANY_TEXT,
-    )
-).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -70,84 +41,6 @@ def folder(bpe, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("bpe")
     bpe.save(path)
     return path
-
-
-@pytest.fixture(scope="module")
-def reference(folder) -> tokenizers.Tokenizer:
-    return reference_of(folder)
-
-
-def reference_of(folder: Path) -> tokenizers.Tokenizer:
-    """tokenizer.json read by `tokenizers` alone; special tokens in text are ordinary characters."""
-    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def ids_of(reference: tokenizers.Tokenizer, text: str) -> list[int]:
-    return reference.encode(text, add_special_tokens=False).ids
-
-
-def runs_through_tiktoken(tokenizer: Tokenizer) -> bool:
-    return hasattr(tokenizer._backend, "encoding")
-
-
-# --- equality with `tokenizers`
-
-
-@settings(max_examples=300, deadline=None)
-@given(LIKELY_TEXT)
-def test_ids_equal_those_of_tokenizers_and_decode_to_the_text(bpe, reference, text):
-    ids = bpe.encode(text)
-    assert ids == ids_of(reference, text)
-    assert bpe.decode(ids) == text
-
-
-@pytest.mark.parametrize("text", TRICKY + CORPUS[:5])
-def test_ids_equal_those_of_tokenizers_on_tricky_text(bpe, reference, text):
-    assert runs_through_tiktoken(bpe)
-    assert bpe.encode(text) == ids_of(reference, text)
-    assert bpe.decode(bpe.encode(text)) == text
-
-
-@pytest.mark.parametrize("blank", [" ", "\n", "\u3000"])
-@pytest.mark.parametrize("length", [1, 2, 3, 255, 256, 257, 258, 512, 513, 514])
-def test_runs_of_blanks_are_split_as_tokenizers_splits_them(bpe, reference, blank, length):
-    for text in (
-        blank * length + "a",
-        "a" + blank * length,
-        blank * length + "\n!",
-        "x" + blank * length + "1",
-    ):
-        assert bpe.encode(text) == ids_of(reference, text)
-
-
-def test_very_long_runs_neither_overflow_nor_differ(bpe, reference):
-    for text in ("ab" * 50_000, "\r\n" * 50_000 + " x"):
-        assert bpe.encode(text) == ids_of(reference, text)
-    blanks = " " * 1_200_000 + "a"  # more than the places on the stack of tiktoken's regular expressions
-    assert bpe.decode(bpe.encode(blanks)) == blanks
-
-
-def test_every_code_point_falls_into_the_same_piece_as_in_tokenizers(tmp_path):
-    """Merges of a letter, a digit and a mark with every byte that can start a character show each split."""
-    starts = [byte for byte in range(256) if byte < 0x80 or 0xC2 <= byte < 0xF5]
-    ranks = {bytes([byte]): byte for byte in range(256)}
-    for first in b"a1!":
-        ranks |= {bytes([first, start]): len(ranks) + place for place, start in enumerate(starts)}
-    encoding = tiktoken.Encoding(
-        "pairs", pat_str=".", mergeable_ranks=ranks, special_tokens={"<|endoftext|>": len(ranks)}
-    )
-    tokenizer = from_encoding(encoding)
-    assert runs_through_tiktoken(tokenizer)
-    tokenizer.save(tmp_path)
-    # Ideographs, syllables and far planes come in blocks of one category: some of each are enough.
-    whole = [range(0x3400), range(0xA000, 0xAC00), range(0xD7A4, 0xD800), range(0xF900, 0x20000)]
-    sampled = [range(0x3400, 0xA000, 10), range(0xAC00, 0xD7A4, 10), range(0x20000, 0x110000, 499)]
-    points = [*chain.from_iterable(whole + sampled)]
-    texts = ["".join(f"a{chr(p)}1{chr(p)}!{chr(p)}" for p in points[i : i + 512]) for i in range(0, len(points), 512)]
-    expected = reference_of(tmp_path).encode_batch_fast(texts, add_special_tokens=False)
-    assert tokenizer.encode_batch(texts) == [encoding.ids for encoding in expected]
 
 
 def test_saved_folder_gives_the_same_ids_in_transformers(bpe, folder):
@@ -164,50 +57,6 @@ def test_batch_equals_single_texts_in_order(bpe):
     texts = [f"{place} {CORPUS[place % 5]}" for place in range(200)]
     assert bpe.encode_batch(texts) == [bpe.encode(text) for text in texts]
     assert bpe.encode_batch([]) == []
-
-
-def test_vocabulary_that_tiktoken_would_merge_otherwise_goes_through_tokenizers(tmp_path, bpe, folder):
-    """Merges (b c), (a b), then abc from (ab c) only: tiktoken would also make abc from a, bc."""
-    definition = json.loads((folder / "tokenizer.json").read_text())
-    vocab = {t: i for t, i in definition["model"]["vocab"].items() if i <= 256}
-    definition["model"] |= {
-        "vocab": vocab | {"bc": 257, "ab": 258, "abc": 259},
-        "merges": [["b", "c"], ["a", "b"], ["ab", "c"]],
-    }
-    (tmp_path / "tokenizer.json").write_text(json.dumps(definition))
-    tokenizer = load_tokenizer(tmp_path)
-    assert tokenizer.encode("abc") == [vocab["a"], 257] == ids_of(reference_of(tmp_path), "abc")
-    assert not runs_through_tiktoken(tokenizer)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"normalizer": {"type": "NFC"}},
-        {
-            "pre_tokenizer": {
-                "type": "ByteLevel",
-                "add_prefix_space": True,
-                "trim_offsets": True,
-                "use_regex": True,
-            }
-        },
-        {
-            "pre_tokenizer": {
-                "type": "ByteLevel",
-                "add_prefix_space": False,
-                "trim_offsets": True,
-                "use_regex": False,
-            }
-        },
-    ],
-)
-def test_other_byte_level_forms_keep_the_ids_of_tokenizers(tmp_path, folder, change):
-    definition = json.loads((folder / "tokenizer.json").read_text()) | change
-    (tmp_path / "tokenizer.json").write_text(json.dumps(definition))
-    tokenizer, reference = load_tokenizer(tmp_path), reference_of(tmp_path)
-    for text in TRICKY + CORPUS[:5]:
-        assert tokenizer.encode(text) == ids_of(reference, text)
 
 
 # --- training, special tokens, saving
@@ -279,7 +128,6 @@ def test_lone_surrogate_is_refused_not_replaced(bpe):
 
 def test_save_and_load_keep_ids_and_file(bpe, folder, tmp_path):
     loaded = load_tokenizer(folder)
-    assert runs_through_tiktoken(loaded)
     assert [loaded.encode(t) for t in CORPUS] == [bpe.encode(t) for t in CORPUS]
     loaded.save(tmp_path / "copy")
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -337,29 +185,6 @@ def test_transformers_puts_bos_in_front_of_a_text_and_nothing_else(tmp_path, own
 
 
 # --- gpt2
-
-
-def test_tiktoken_encoding_becomes_a_tokenizer_json_with_its_ids(bpe, tmp_path):
-    """Ranks from 0 and the special token last, as in GPT-2."""
-    own = bpe._backend.encoding
-    ranks = {token: own.encode_single_token(token) - 1 for token in own.token_byte_values()}
-    encoding = tiktoken.Encoding(
-        "local", pat_str=own._pat_str, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": len(ranks)}
-    )
-    tokenizer = from_encoding(encoding)
-    tokenizer.save(tmp_path)
-    assert (tokenizer.vocab_size, tokenizer.eos_id) == (400, 399)
-    assert runs_through_tiktoken(tokenizer)
-    reference = reference_of(tmp_path)
-    for text in TRICKY + CORPUS[:5]:
-        assert tokenizer.encode(text) == encoding.encode_ordinary(text) == ids_of(reference, text)
-
-
-def test_ranks_that_no_merges_give_are_refused():
-    ranks = {bytes([byte]): byte for byte in range(256)} | {b"abc": 256}
-    encoding = tiktoken.Encoding("x", pat_str=".", mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 257})
-    with pytest.raises(TokenizerError, match="b'abc'"):
-        from_encoding(encoding)
 
 
 def test_gpt2_without_network_says_what_to_do(monkeypatch, tmp_path):

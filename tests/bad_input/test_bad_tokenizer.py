@@ -83,7 +83,9 @@ def check(content: bytes, config: bytes, model_config: bytes) -> Tokenizer | Non
         assert all(0 <= i < tokenizer.vocab_size for row in ids if row for i in row)
         for row in [*filter(None, ids), list(range(min(tokenizer.vocab_size, 300)))]:
             outcome(lambda row=row: tokenizer.decode(row).encode())
+            outcome(lambda row=row: tokenizer.decode_continuation(row).encode())
         outcome(lambda: tokenizer.encode_batch(PROBES))
+        outcome(lambda: tokenizer.encode_continuations(PROBES))
         tokenizer.save(Path(name) / "again")
         again = load_tokenizer(Path(name) / "again")
         assert (again.vocab_size, again.bos_id, again.eos_id) == (
