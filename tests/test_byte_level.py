@@ -92,17 +92,31 @@ def test_every_code_point_falls_into_the_same_piece_as_in_tokenizers(tmp_path):
     assert tokenizer.encode_batch(texts) == [encoding.ids for encoding in expected]
 
 
-def test_vocabulary_that_tiktoken_would_merge_otherwise_goes_through_tokenizers(tmp_path, bpe, folder):
-    """Merges (b c), (a b), then abc from (ab c) only: tiktoken would also make abc from a, bc."""
+@pytest.mark.parametrize(
+    ("longer", "merges", "expected"),
+    [
+        # Alone, the bytes of abc end as a, bc; tiktoken takes a piece that is a token for that token.
+        ({"bc": 257, "ab": 258, "abc": 259}, ["b c", "a b", "ab c"], ["a", "bc"]),
+        # The list merges b, c first, tiktoken the pair of the lower id.
+        ({"ab": 257, "bc": 258}, ["b c", "a b"], ["a", "bc"]),
+        # abc is made of a, bc or of ab, c; of the latter only after the former.
+        ({"ab": 257, "bc": 258, "abc": 259}, ["a b", "b c", "a bc", "ab c"], ["abc"]),
+        # A part of abc comes after it.
+        ({"abc": 257, "ab": 258}, ["ab c", "a b"], ["abc"]),
+        # abc is the product of no merge.
+        ({"abc": 257}, [], ["a", "b", "c"]),
+    ],
+    ids=["bytes end otherwise", "ids fall", "two merges", "a part comes later", "no merge"],
+)
+def test_vocabularies_that_tiktoken_might_merge_otherwise_go_through_tokenizers(
+    tmp_path, folder, longer, merges, expected
+):
     definition = json.loads((folder / "tokenizer.json").read_text())
-    vocab = {t: i for t, i in definition["model"]["vocab"].items() if i <= 256}
-    definition["model"] |= {
-        "vocab": vocab | {"bc": 257, "ab": 258, "abc": 259},
-        "merges": [["b", "c"], ["a", "b"], ["ab", "c"]],
-    }
+    vocab = {token: i for token, i in definition["model"]["vocab"].items() if i <= 256} | longer
+    definition["model"] |= {"vocab": vocab, "merges": [merge.split() for merge in merges]}
     (tmp_path / "tokenizer.json").write_text(json.dumps(definition))
     tokenizer = load_tokenizer(tmp_path)
-    assert tokenizer.encode("abc") == [vocab["a"], 257] == ids_of(reference_of(tmp_path), "abc")
+    assert tokenizer.encode("abc") == [vocab[token] for token in expected] == ids_of(reference_of(tmp_path), "abc")
     assert not runs_through_tiktoken(tokenizer)
 
 
