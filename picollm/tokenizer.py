@@ -100,6 +100,10 @@ class Tokenizer:
         self._special |= {self.bos_id, self.eos_id, self.pad_id}
         with _library_errors("cannot be written"):
             definition = json.loads(tokenizer.to_str())
+        self._definition = definition | {
+            "post_processor": _take_post_processor(tokenizer, definition["post_processor"], names["bos"])
+        }
+        definition["post_processor"] = None
         continuing = _without_prefix_rules(definition)
         self._backend = self._continuing = _backend(tokenizer, definition)
         if continuing != definition:
@@ -107,9 +111,6 @@ class Tokenizer:
         for role in ROLES:
             if ids[names[role]] in self._backend.encode(names[role]):
                 raise TokenizerError(f"the {role} token {shown(names[role])} is not special: text can spell it")
-        self._definition = definition | {
-            "post_processor": _bos_in_front(tokenizer, definition["post_processor"], names["bos"])
-        }
         self._config = {
             "clean_up_tokenization_spaces": False,
             **config,
@@ -278,12 +279,13 @@ def _with_rules(part: dict[str, Any] | None, rules: dict[str, dict[str, Any]]) -
     return part | changed | rules.get(part["type"], {})
 
 
-def _bos_in_front(tokenizer: tokenizers.Tokenizer, current: dict[str, Any] | None, bos: str) -> dict[str, Any]:
-    """The post-processor that puts bos, and nothing else, in front of a text: `current` if it does that."""
+def _take_post_processor(tokenizer: tokenizers.Tokenizer, current: dict[str, Any] | None, bos: str) -> dict[str, Any]:
+    """Replace the tokenizer's post-processor by none, and return one that adds bos in front: `current` if it does that."""
     bos_id = tokenizer.token_to_id(bos)
     with _library_errors("a text cannot be encoded"):
-        ids = tokenizer.encode("a", add_special_tokens=False).ids
-        if tokenizer.encode("a").ids == [bos_id, *ids]:
+        processed = tokenizer.encode("a").ids
+        tokenizer.post_processor = None
+        if processed == [bos_id, *tokenizer.encode("a").ids]:
             return current
     first, second = (
         [{"SpecialToken": {"id": bos, "type_id": place}}, {"Sequence": {"id": name, "type_id": place}}]

@@ -163,10 +163,11 @@ BOTH = template(["<s>", "$A", "</s>"], {"<s>": 1, "</s>": 2})
         ({"type": "Sequence", "processors": [OFFSETS, BOS]}, {"type": "Sequence", "processors": [OFFSETS, BOS]}),
         (BOTH, None),
         (template(["$A", "<s>"], {"<s>": 1}), None),
+        (template(["<s>"], {"<s>": 1}), None),
         (OFFSETS, [OFFSETS]),
         ({"type": "Sequence", "processors": [OFFSETS, BOTH]}, [OFFSETS]),
     ],
-    ids=["none", "bos", "offsets and bos", "bos and eos", "bos behind", "offsets", "offsets, bos and eos"],
+    ids=["none", "bos", "offsets and bos", "bos and eos", "bos behind", "no text", "offsets", "offsets, bos and eos"],
 )
 def test_transformers_puts_bos_in_front_of_a_text_and_nothing_else(tmp_path, own, kept):
     transformers = pytest.importorskip("transformers")
