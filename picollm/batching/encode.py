@@ -10,11 +10,7 @@ from picollm.text.tokenizer import Tokenizer
 
 
 def encode_prompts(prompts: Sequence[str], tokenizer: Tokenizer, room: int) -> list[list[int]]:
-    """Prompts as [bos] ids, and the responses of each as ids [eos]; prompt and response together are a sequence.
-
-    A sequence of more than `context` tokens is a DataError that names the record, or, with `truncate`, costs tokens of the
-    prompt from the left and then of the response from the right.
-    """
+    """Prompts as [bos] ids of at most `room` tokens, cut from the left."""
     return [_cut_prompt(ids, tokenizer, room) for ids in tokenizer.encode_batch(prompts)]
 
 
@@ -28,12 +24,13 @@ def encode_responses(
 ) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
     """Prompts as [bos] ids, and the responses of each as ids [eos]; prompt and response together are a sequence.
 
-    A sequence of more than `context` tokens is a DataError that names the record, or, with
-       `truncate`, costs tokens of the prompt from the left and then of the response from the right.
+    The two are encoded apart, so that a prompt has the same ids in training and in sampling, and a response continues
+    its prompt: their ids spell prompt + response. A sequence of more than `context` tokens is a DataError that names
+    the record, or, with `truncate`, costs tokens of the prompt from the left and then of the response from the right.
     """
     encoded_prompts = tokenizer.encode_batch(prompts)
     per_prompt = len(responses[0])
-    flat = tokenizer.encode_batch([text for group in responses for text in group])
+    flat = tokenizer.encode_continuations([text for group in responses for text in group])
     heads, groups = [], []
     for row, prompt in enumerate(encoded_prompts):
         tails = [[*tail, tokenizer.eos_id] for tail in flat[row * per_prompt : (row + 1) * per_prompt]]

@@ -26,8 +26,8 @@ def complete(
 ) -> list[dict]:
     """One completion per prompt: {completion, ended, prompt_ids, completion_ids} each.
 
-    Where a prompt and `max_new_tokens` do not fit the model's context together: a DataError, or, with `truncate`, the prompt
-    is cut from the left.
+    Prompt + completion is the text of all ids. If a prompt and `max_new_tokens` do not fit the model's context together,
+    that is a DataError, or, with `truncate`, the prompt is cut from the left.
     """
     context = model.config.max_position_embeddings
     new_tokens = min(settings.max_new_tokens, context - 1)
@@ -50,12 +50,12 @@ def complete(
     )
     return [
         {
-            "completion": tokenizer.decode(completion.ids),
+            "completion": (tokenizer.decode_continuation if prompt else tokenizer.decode)(completion.ids),
             "ended": completion.ended,
-            "prompt_ids": prompt,
+            "prompt_ids": prompt_ids,
             "completion_ids": completion.ids,
         }
-        for prompt, completion in zip(encoded, completions, strict=True)
+        for prompt, prompt_ids, completion in zip(prompts, encoded, completions, strict=True)
     ]
 
 

@@ -1,13 +1,12 @@
 """Model directory <-> model: config.json, model.safetensors, generation_config.json and the tokenizer's files.
 
-The directory is a Hugging Face Llama directory: transformers, TRL, vLLM and llama.cpp read it as it is, and any such
-directory of theirs can be read here. Nothing is unpickled.
+The directory is a Hugging Face Llama directory: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion
+to GGUF, and any such directory of theirs can be read here. Nothing is unpickled.
 """
 
 import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +26,18 @@ from picollm.text.tokenizer import Tokenizer, load_tokenizer
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
-HASH = re.compile(r"[0-9a-f]{30,64}")  # how the caches of DVC and of the Hugging Face hub name a file
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+HASH = re.compile(r"[0-9a-f]{30,64}")  # the caches of DVC and of the Hugging Face hub name a file by its hash
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class RopeParameters(BaseModel):
+    """The newer place of rope_theta in a config.json; scaled rotary embeddings are not supported."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    rope_type: Literal["default"] = "default"
+    rope_theta: Positive | None = None
 
 
 class LlamaConfig(BaseModel):
@@ -44,10 +54,10 @@ class LlamaConfig(BaseModel):
     num_key_value_heads: Size | None = None
     head_dim: Size | None = None
     max_position_embeddings: Size
-    rope_theta: Annotated[float, Field(gt=0)] | None = None
-    rope_parameters: dict | None = None
+    rope_theta: Positive | None = None
+    rope_parameters: RopeParameters | None = None
     rope_scaling: None = None
-    rms_norm_eps: Annotated[float, Field(gt=0)] = 1e-6
+    rms_norm_eps: Positive = 1e-6
     tie_word_embeddings: bool = False
     hidden_act: Literal["silu"] = "silu"
     attention_bias: Literal[False] = False
@@ -68,14 +78,7 @@ def read_config(folder: Path) -> ModelConfig:
         first = error.errors()[0]
         where = ": ".join([str(path), *map(str, first["loc"])])
         raise CheckpointError(f"{where}: {first['msg']} (found {shown(first['input'])})") from None
-    rope = config.rope_parameters or {}
-    if rope.get("rope_type", "default") != "default":
-        raise CheckpointError(
-            f"{path}: rope_parameters.rope_type: {shown(rope['rope_type'])}; only default is supported"
-        )
-    theta = config.rope_theta or rope.get("rope_theta", 10000.0)
-    if isinstance(theta, bool) or not isinstance(theta, int | float) or not 0 < theta <= sys.float_info.max:
-        raise CheckpointError(f"{path}: rope_theta: {shown(theta)}; expected a number above 0")
+    rope = config.rope_parameters or RopeParameters()
     shape = ModelConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -84,7 +87,7 @@ def read_config(folder: Path) -> ModelConfig:
         num_attention_heads=config.num_attention_heads,
         num_key_value_heads=config.num_key_value_heads or config.num_attention_heads,
         max_position_embeddings=config.max_position_embeddings,
-        rope_theta=float(theta),
+        rope_theta=config.rope_theta or rope.rope_theta or 10000.0,
         rms_norm_eps=config.rms_norm_eps,
         tie_word_embeddings=config.tie_word_embeddings,
     )
@@ -109,26 +112,33 @@ def load_model(folder: str | Path) -> Transformer:
     with torch.device("meta"):
         empty = Transformer(config)
     expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
-    if config.tie_word_embeddings:
-        del expected["lm_head.weight"]
     state = {}
     for path in _weight_files(folder):
-        tensors = _read_tensors(path, expected)
-        if twice := state.keys() & tensors.keys():
-            raise CheckpointError(f"{path}: tensor {min(twice)} stands in another file too")
-        state |= tensors
-    missing = sorted(expected.keys() - state.keys())
+        state |= _read_tensors(path, expected)
+    if config.tie_word_embeddings:
+        _tie(state, folder)
+    missing = [name for name in expected if name not in state]
     if missing:
         raise CheckpointError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} of {len(expected)} are)")
-    if config.tie_word_embeddings:
-        state["lm_head.weight"] = state["model.embed_tokens.weight"]
     model = Transformer(config)
     model.load_state_dict(state)
     return model
 
 
+def _tie(state: dict[str, torch.Tensor], folder: Path) -> None:
+    """Let embedding and head be one tensor, whichever of the two names (safetensors' save_model keeps one) it has."""
+    stored = [state[name] for name in (EMBEDDING, HEAD) if name in state]
+    if len(stored) == 2 and not torch.equal(*stored):
+        raise CheckpointError(
+            f"{folder}: {HEAD} differs from {EMBEDDING}, but {CONFIG} says tie_word_embeddings: true; expected equal "
+            "tensors, or tie_word_embeddings: false"
+        )
+    if stored:
+        state[EMBEDDING] = state[HEAD] = stored[0]
+
+
 def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer]:
-    """Both halves of a model directory, after checking that they have the same vocabulary."""
+    """Model and tokenizer of a directory, after checking that the model has a row for every token."""
     folder = Path(folder)
     _refuse_links_out(folder)
     tokenizer = load_tokenizer(folder)
@@ -137,19 +147,20 @@ def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer
 
 
 def check_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
-    if config.vocab_size != tokenizer.vocab_size:
+    """Raise CheckpointError if the tokenizer has ids above the model's; a model may be padded with rows of no token."""
+    if config.vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
             f"{folder / CONFIG}: vocab_size is {config.vocab_size}, but the tokenizer beside it has "
-            f"{tokenizer.vocab_size} tokens; the two must belong together"
+            f"{tokenizer.vocab_size} tokens; expected at least as many"
         )
 
 
 def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> None:
-    """Write a whole model directory, or none: it is made beside `folder` and then takes its place."""
+    """Write a model directory, whole or not at all: it is made beside `folder` and then takes its place."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(left)  # of a process that was killed while it wrote
+    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(stale)  # of a process that was killed while it wrote
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     draft.chmod(0o755)
     try:
@@ -157,7 +168,7 @@ def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> 
         files.write_json(draft / "generation_config.json", _generation_json(model.config, tokenizer))
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         if model.config.tie_word_embeddings:
-            del state["lm_head.weight"]
+            del state[HEAD]
         save_file(state, draft / WEIGHTS, metadata={"format": "pt"})
         tokenizer.save(draft)
         if folder.exists():
@@ -203,7 +214,7 @@ def _generation_json(config: ModelConfig, tokenizer: Tokenizer) -> dict:
 
 
 def _refuse_links_out(folder: Path) -> None:
-    """A directory from elsewhere may hold links; what they lead to is neither read nor copied as part of a model."""
+    """Raise CheckpointError for a link that would let a downloaded directory read, or have copied, a file elsewhere."""
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         if name.endswith((".json", ".safetensors")) and _leads_out(folder / name):
             raise CheckpointError(f"{folder / name}: a link out of its directory; put the file itself there")
@@ -243,8 +254,8 @@ def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str,
         with safe_open(path, framework="pt") as reader:
             for name in sorted(reader.keys()):
                 if name not in expected:
-                    if name.endswith("rotary_emb.inv_freq") or name == "lm_head.weight":
-                        continue  # derived from the configuration: old files store them all the same
+                    if name.endswith("rotary_emb.inv_freq"):
+                        continue  # derived from the configuration: old files store it all the same
                     raise CheckpointError(f"{path}: tensor {name:.200} has no place in this model")
                 view = reader.get_slice(name)
                 shape, dtype = tuple(view.get_shape()), view.get_dtype()
@@ -257,6 +268,6 @@ def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str,
                 state[name] = reader.get_tensor(name).float()
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file: {error!s:.300}") from None
-    except (RuntimeError, MemoryError) as error:  # what torch and safetensors raise where memory ends
+    except (RuntimeError, MemoryError) as error:  # of torch and of safetensors, if memory runs out
         raise CheckpointError(f"{path}: cannot be held in memory: {error!s:.300}") from None
     return state

@@ -1,53 +1,37 @@
-"""Text to ids and back: one tokenizer.json, run through tiktoken where it can be, else through `tokenizers`.
-
-tiktoken merges whatever adjacent pair spells the token of lowest rank; a tokenizer.json merges listed pairs
-only, in the order of the list. The two agree on every text when the vocabulary has the four properties that
-`_ranks` checks, so a vocabulary goes through tiktoken only if it has them.
-"""
+"""Text to ids and back: one tokenizer.json, run through tiktoken if that gives the same ids, else through `tokenizers`."""
 
 import json
 import os
-import stat
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import tiktoken
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import models, pre_tokenizers, trainers
 
 from picollm.core.errors import DataError, TokenizerError, shown
-from picollm.core.files import has_half_characters, read_json, write_atomic, write_json
+from picollm.core.files import has_half_characters, read_json, write_json
+from picollm.text.byte_level import END_OF_TEXT, byte_level_tokenizer, tiktoken_encoding, tokenizer_of
 
-END_OF_TEXT = "<|endoftext|>"
 TOKENIZER_FILE, CONFIG_FILE, MODEL_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json", "config.json"
 ROLES = ("bos", "eos", "pad")
-MAX_BYTES = 256 * 2**20
 MAX_VOCABULARY = 2**24
 DOWNLOAD_SECONDS = 60
 CHUNK = 64  # texts that one thread encodes at a time
 
-# GPT-2's split, which ByteLevel applies, is
-# 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-# Its \s+(?!\S) backtracks once per character and overflows tiktoken's stack on a long run of blanks. The same
-# pieces come without backtracking: a run at the end of the text whole, another run up to its last blank
-# (counted in blocks, because each turn of a loop takes a place on the stack), a single blank alone.
-SPLIT = (
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++"
-    r"|\s++$|(?=\s\s)(?:\s{256}(?=\s))*+(?:\s(?=\s))*+|\s"
-)
-
-# GPT-2's spelling of bytes: a printable Latin-1 character for its own byte, characters from 256 for the rest.
-_PRINTABLE = [byte for byte in range(256) if chr(byte).isprintable() and byte != ord(" ")]
-_HIDDEN = [byte for byte in range(256) if byte not in _PRINTABLE]
-BYTE_OF = {chr(byte): byte for byte in _PRINTABLE} | {chr(256 + i): byte for i, byte in enumerate(_HIDDEN)}
-CHARACTER_OF = {byte: character for character, byte in BYTE_OF.items()}
+# What a tokenizer.json puts in front of a text or, decoding, takes away there, and the setting that turns it off.
+PREFIX_RULES_OFF = {
+    "normalizer": {"Prepend": {"prepend": ""}},
+    "pre_tokenizer": {"Metaspace": {"prepend_scheme": "never"}, "ByteLevel": {"add_prefix_space": False}},
+    "decoder": {"Metaspace": {"prepend_scheme": "never"}, "Strip": {"start": 0}},
+}
 
 
 @dataclass(frozen=True)
@@ -97,55 +81,76 @@ def _library_errors(what: str) -> Iterator[None]:
 
 
 class Tokenizer:
-    """Ordinary text to ids and back. Text never becomes a special token, whatever characters it holds."""
+    """Ordinary text to ids and back. Text never becomes a special token, whatever characters it holds.
 
-    def __init__(self, definition: str, tokenizer: tokenizers.Tokenizer, names: dict[str, str], config: dict):
-        """`definition` is the text of tokenizer.json and `tokenizer` what it says, `names` the bos, eos and
-        pad tokens, `config` what else tokenizer_config.json says."""
+    A sequence is bos, a text that begins it (a prompt) and a text that continues it (a response). Some
+    tokenizers (Llama 2, Mistral) put a space in front of a text; a continuation gets none, so that the ids of
+    the sequence spell the two texts as written.
+    """
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer, names: dict[str, str], config: dict[str, Any]):
+        """`names` are the bos, eos and pad tokens, `config` the other keys of tokenizer_config.json."""
         ids = tokenizer.get_vocab(with_added_tokens=True)
         for role in ROLES:
             if names[role] not in ids:
                 raise TokenizerError(f"the {role} token {shown(names[role])} is not in the tokenizer's vocabulary")
         self.vocab_size = max(ids.values()) + 1
         self.bos_id, self.eos_id, self.pad_id = (ids[names[role]] for role in ROLES)
-        self._definition = definition
+        self._special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+        self._special |= {self.bos_id, self.eos_id, self.pad_id}
+        with _library_errors("cannot be written"):
+            definition = json.loads(tokenizer.to_str())
+        self._definition = definition | {
+            "post_processor": _take_post_processor(tokenizer, definition["post_processor"], names["bos"])
+        }
+        definition["post_processor"] = None
+        continuing = _without_prefix_rules(definition)
+        self._backend = self._continuing = _backend(tokenizer, definition)
+        if continuing != definition:
+            self._continuing = _backend(_parse(continuing, "cannot be read back"), continuing)
+        for role in ROLES:
+            if ids[names[role]] in self._backend.encode(names[role]):
+                raise TokenizerError(f"the {role} token {shown(names[role])} is not special: text can spell it")
         self._config = {
             "clean_up_tokenization_spaces": False,
             **config,
             "tokenizer_class": "PreTrainedTokenizerFast",
+            "add_bos_token": True,
+            "add_eos_token": False,
             **{f"{role}_token": names[role] for role in ROLES},
         }
-        self._special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        self._special |= {self.bos_id, self.eos_id, self.pad_id}
-        ranks = _ranks(tokenizer)
-        self._backend = _TokenizersBackend(tokenizer) if ranks is None else _TiktokenBackend(_encoding(ranks))
-        for role in ROLES:
-            if ids[names[role]] in self._backend.encode(names[role]):
-                raise TokenizerError(f"the {role} token {shown(names[role])} is not special: text can spell it")
 
     def encode(self, text: str) -> list[int]:
+        """The ids of a text that begins a sequence, without bos."""
         _check_text(text)
         return self._backend.encode(text)
 
     def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
-        """The ids of each text, in the order of the texts; runs on all cores."""
-        texts = list(texts)
-        for text in texts:
-            _check_text(text)
-        return self._backend.encode_batch(texts)
+        """The ids of texts each of which begins a sequence, without bos, in their order; runs on all cores."""
+        return self._backend.encode_batch(_checked(texts))
+
+    def encode_continuations(self, texts: Iterable[str]) -> list[list[int]]:
+        """The ids of texts each of which continues a sequence, without eos, in their order; runs on all cores."""
+        return self._continuing.encode_batch(_checked(texts))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids` without special tokens; bytes that are not UTF-8 become U+FFFD."""
-        ids = [int(i) for i in ids]
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise TokenizerError(f"token id {i} is outside the vocabulary of {self.vocab_size} tokens")
-        return self._backend.decode([i for i in ids if i not in self._special])
+        """The text of `ids` from the beginning of a sequence.
+
+        Special tokens and ids above the vocabulary (of a padded embedding) have no text; bytes that are not
+        UTF-8 become U+FFFD.
+        """
+        return self._backend.decode(self._ordinary(ids))
+
+    def decode_continuation(self, ids: Sequence[int]) -> str:
+        """The text that `ids` add to that of the ids before them; otherwise as `decode`."""
+        return self._continuing.decode(self._ordinary(ids))
+
+    def _ordinary(self, ids: Sequence[int]) -> list[int]:
+        return [i for i in map(int, ids) if i < self.vocab_size and i not in self._special]
 
     def save(self, folder: str | Path) -> None:
-        """Write tokenizer.json and tokenizer_config.json, which transformers' AutoTokenizer reads."""
-        with write_atomic(Path(folder) / TOKENIZER_FILE) as file:
-            file.write(self._definition)
+        """Write tokenizer.json and tokenizer_config.json, with which transformers' AutoTokenizer puts bos in front."""
+        write_json(Path(folder) / TOKENIZER_FILE, self._definition)
         write_json(Path(folder) / CONFIG_FILE, self._config)
 
 
@@ -157,26 +162,25 @@ def train_bpe(texts: Iterator[str], vocab_size: int) -> Tokenizer:
     """
     if vocab_size < 257:
         raise TokenizerError(f"vocabulary {vocab_size}: expected at least 257 (256 bytes and one special token)")
-    tokenizer = _byte_level(models.BPE())
+    tokenizer = byte_level_tokenizer(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=[END_OF_TEXT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=sys.stderr.isatty(),
     )
-    tokenizer.train_from_iterator(_some(texts), trainer)
-    return _own(tokenizer)
+    tokenizer.train_from_iterator(_non_empty(texts), trainer)
+    return _with_end_of_text(tokenizer)
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Read `folder`/tokenizer.json; tokenizer_config.json (names) or config.json (ids) there tell bos, eos.
 
-    Raises TokenizerError where a file is missing, damaged or too large, or where the files name no bos or eos
-    token or contradict each other.
+    Raises TokenizerError if a file is missing, damaged or too large, or if the files name no bos or eos token or
+    contradict each other.
     """
     path = Path(folder) / TOKENIZER_FILE
-    definition = _read_text(path)
-    tokenizer = _parse(definition, path)
+    tokenizer = _read_tokenizer(path)
     config = _read_optional(path.with_name(CONFIG_FILE))
     if has_half_characters(json.dumps(config, ensure_ascii=False)):
         raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: holds half of a surrogate pair, which is no text")
@@ -184,7 +188,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     names = {role: _special_token(role, tokenizer, config, model_config, path) for role in ("bos", "eos")}
     names["pad"] = _config_name("pad", config, path) or names["eos"]
     try:
-        return Tokenizer(definition, tokenizer, names, config)
+        return Tokenizer(tokenizer, names, config)
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
 
@@ -196,27 +200,7 @@ def gpt2_tokenizer() -> Tokenizer:
 
 def from_encoding(encoding: tiktoken.Encoding) -> Tokenizer:
     """The tokenizer of a tiktoken encoding with GPT-2's split and <|endoftext|> as its one special token."""
-    ranks = {token: encoding.encode_single_token(token) for token in encoding.token_byte_values()}
-    spelled = {token: "".join(CHARACTER_OF[byte] for byte in token) for token in ranks}
-    merges = [
-        (spelled[left], spelled[right])
-        for left, right in (_last_merge(token, ranks) for token in sorted(ranks, key=ranks.get) if len(token) > 1)
-    ]
-    vocab = {spelled[token]: rank for token, rank in ranks.items()} | {END_OF_TEXT: encoding.eot_token}
-    tokenizer = _byte_level(models.BPE(vocab=vocab, merges=merges))
-    tokenizer.add_special_tokens([END_OF_TEXT])
-    return _own(tokenizer)
-
-
-def _last_merge(token: bytes, ranks: dict[bytes, int]) -> list[bytes]:
-    """The two tokens that make `token`: merge its bytes, lowest rank first, until its own is left."""
-    parts = [token[i : i + 1] for i in range(len(token))]
-    while len(parts) > 2:
-        rank, place = min((ranks.get(left + right, ranks[token]), i) for i, (left, right) in enumerate(pairwise(parts)))
-        if rank >= ranks[token]:
-            raise TokenizerError(f"token {token!r} is not the merge of two tokens of lower rank")
-        parts[place : place + 2] = [parts[place] + parts[place + 1]]
-    return parts
+    return _with_end_of_text(tokenizer_of(encoding))
 
 
 def _download_gpt2() -> tiktoken.Encoding:
@@ -242,23 +226,12 @@ def _download_gpt2() -> tiktoken.Encoding:
     )
 
 
-def _byte_level(model: models.BPE) -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _own(tokenizer: tokenizers.Tokenizer) -> Tokenizer:
+def _with_end_of_text(tokenizer: tokenizers.Tokenizer) -> Tokenizer:
     tokenizer.encode_special_tokens = True
-    return Tokenizer(tokenizer.to_str(pretty=True), tokenizer, dict.fromkeys(ROLES, END_OF_TEXT), {})
+    return Tokenizer(tokenizer, dict.fromkeys(ROLES, END_OF_TEXT), {})
 
 
-def _encoding(ranks: dict[bytes, int]) -> tiktoken.Encoding:
-    return tiktoken.Encoding("picollm", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
-
-
-def _some(texts: Iterable[str]) -> Iterator[str]:
+def _non_empty(texts: Iterable[str]) -> Iterator[str]:
     empty = True
     for text in texts:
         empty = False
@@ -274,73 +247,84 @@ def _check_text(text: str) -> None:
         raise TokenizerError(f"text with a lone surrogate at character {error.start} has no UTF-8 form") from None
 
 
-def _ranks(tokenizer: tokenizers.Tokenizer) -> dict[bytes, int] | None:
-    """The id of each token's bytes if tiktoken gives the ids of `tokenizer` on every text, else None.
+def _checked(texts: Iterable[str]) -> list[str]:
+    texts = list(texts)
+    for text in texts:
+        _check_text(text)
+    return texts
 
-    Beyond the byte-level form that is so when (1) every byte is a token and every longer token is the product
-    of exactly one merge, (2) ids rise with the order of merges, (3) the parts of a merge come before it, (4)
-    the bytes of each token merge into that token alone. Then let tokens x and y stand side by side while a
-    text is merged, and let xy be a token. No merge has crossed the ends of xy, so its bytes have gone the way
-    they go alone; alone they end as one token, so the step from [x, y] is a listed merge, and by (1) the
-    merge of xy. tiktoken and the list therefore see the same candidates in the same order at every step, and
-    by (4) tiktoken's shortcut for a piece that is a token changes nothing.
-    """
-    with _library_errors("cannot be written"):
-        form = json.loads(tokenizer.to_str())
-    if not _is_plain_byte_level(form):
+
+def _backend(tokenizer: tokenizers.Tokenizer, definition: dict[str, Any]) -> _TiktokenBackend | _TokenizersBackend:
+    encoding = tiktoken_encoding(tokenizer, definition)
+    return _TokenizersBackend(tokenizer) if encoding is None else _TiktokenBackend(encoding)
+
+
+def _without_prefix_rules(definition: dict[str, Any]) -> dict[str, Any]:
+    """The tokenizer.json with PREFIX_RULES_OFF, for a text that continues another."""
+    return definition | {key: _with_rules(definition[key], rules) for key, rules in PREFIX_RULES_OFF.items()}
+
+
+def _with_rules(part: dict[str, Any] | None, rules: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """A component, and the members of its Sequences, with the settings that `rules` has for their types."""
+    if part is None:
         return None
-    vocab, merges = form["model"]["vocab"], form["model"]["merges"]
-    special = {token["content"]: token["id"] for token in form["added_tokens"]}
-    tokens = {token: i for token, i in vocab.items() if token not in special}
-    products = [tokens.get(left + right, -1) for left, right in merges]
-    longer = {i for token, i in tokens.items() if len(token) > 1}
-    agrees = (
-        all(character in BYTE_OF for token in tokens for character in token)
-        and all(character in tokens for character in BYTE_OF)
-        and set(products) == longer
-        and all(earlier < later for earlier, later in pairwise(products))
-        and all(
-            len(part) == 1 or tokens.get(part, product) < product
-            for merge, product in zip(merges, products, strict=True)
-            for part in merge
-        )
-        and set(tokens.values()) | set(special.values()) == set(range(len(tokens) + len(special)))
-        and all(len(tokenizer.model.tokenize(token)) == 1 for token in tokens)
+    changed: dict[str, Any] = {
+        key: [_with_rules(member, rules) for member in part[key]] for key in ("normalizers", "decoders") if key in part
+    }
+    if "pretokenizers" in part:  # those after the first see pieces, not the beginning of a text
+        changed["pretokenizers"] = [
+            *(_with_rules(member, rules) for member in part["pretokenizers"][:1]),
+            *part["pretokenizers"][1:],
+        ]
+    return part | changed | rules.get(part["type"], {})
+
+
+def _take_post_processor(tokenizer: tokenizers.Tokenizer, current: dict[str, Any] | None, bos: str) -> dict[str, Any]:
+    """Replace the tokenizer's post-processor by none, and return one that adds bos in front: `current` if it does that."""
+    bos_id = tokenizer.token_to_id(bos)
+    with _library_errors("a text cannot be encoded"):
+        processed = tokenizer.encode("a").ids
+        tokenizer.post_processor = None
+        if processed == [bos_id, *tokenizer.encode("a").ids]:
+            return current
+    first, second = (
+        [{"SpecialToken": {"id": bos, "type_id": place}}, {"Sequence": {"id": name, "type_id": place}}]
+        for place, name in enumerate("AB")
     )
-    return {bytes(BYTE_OF[c] for c in token): i for token, i in tokens.items()} if agrees else None
+    template = {
+        "type": "TemplateProcessing",
+        "single": first,
+        "pair": first + second,
+        "special_tokens": {bos: {"id": bos, "ids": [bos_id], "tokens": [bos]}},
+    }
+    members = [] if current is None else current.get("processors", [current])
+    offsets = [member for member in members if member["type"] == "ByteLevel"]  # changes no ids
+    return {"type": "Sequence", "processors": [*offsets, template]} if offsets else template
 
 
-def _is_plain_byte_level(form: dict[str, Any]) -> bool:
-    model, split, decoder = form["model"], form["pre_tokenizer"] or {}, form["decoder"] or {}
-    changes = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
-    return (
-        model["type"] == "BPE"
-        and not any(model[change] for change in changes)
-        and form["normalizer"] is None
-        and split.get("type") == decoder.get("type") == "ByteLevel"
-        and split["use_regex"]
-        and not split["add_prefix_space"]
-        and all(token["special"] for token in form["added_tokens"])
-    )
-
-
-def _parse(definition: str, source: Path) -> tokenizers.Tokenizer:
-    with _library_errors(f"{source}: not a whole tokenizer.json"):
-        tokenizer = tokenizers.Tokenizer.from_str(definition)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # special tokens in a text are ordinary characters
+def _read_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    definition = _read_object(path)
+    tokenizer = _parse(definition, f"{path}: not a whole tokenizer.json")
     token_of: dict[int, str] = {}
     for token, i in tokenizer.get_vocab(with_added_tokens=True).items():
         if token_of.setdefault(i, token) != token:
-            raise TokenizerError(f"{source}: tokens {shown(token_of[i])} and {shown(token)} share the id {i}")
+            raise TokenizerError(f"{path}: tokens {shown(token_of[i])} and {shown(token)} share the id {i}")
         if i >= MAX_VOCABULARY:
-            raise TokenizerError(f"{source}: token {shown(token)} has id {i}; expected ids below {MAX_VOCABULARY}")
-    for added in _read_object(source).get("added_tokens") or []:
+            raise TokenizerError(f"{path}: token {shown(token)} has id {i}; expected ids below {MAX_VOCABULARY}")
+    for added in definition.get("added_tokens") or []:
         if (i := tokenizer.token_to_id(added["content"])) != added["id"]:
             raise TokenizerError(
-                f"{source}: added token {shown(added['content'])} has id {added['id']}, the vocabulary says {i}"
+                f"{path}: added token {shown(added['content'])} has id {added['id']}, the vocabulary says {i}"
             )
+    return tokenizer
+
+
+def _parse(definition: dict[str, Any], problem: str) -> tokenizers.Tokenizer:
+    with _library_errors(problem):
+        tokenizer = tokenizers.Tokenizer.from_str(json.dumps(definition, ensure_ascii=False))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # special tokens in a text are ordinary characters
     return tokenizer
 
 
@@ -379,22 +363,8 @@ def _config_name(role: str, config: dict[str, Any], path: Path) -> str | None:
     return name
 
 
-def _read_text(path: Path) -> str:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
-            raise TokenizerError(f"{path}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise TokenizerError(f"{path}: {status.st_size} bytes, more than the {MAX_BYTES} that a tokenizer may have")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TokenizerError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise TokenizerError(f"{path}: not UTF-8 at byte {error.start}") from None
-
-
 def _read_optional(path: Path) -> dict[str, Any]:
-    """The JSON object of `path`; empty where there is no such file."""
+    """The JSON object of `path`; empty if there is no such file."""
     return _read_object(path) if path.exists() else {}
 
 

@@ -90,9 +90,9 @@ def check(named: str = "", **replaced: bytes) -> torch.nn.Module | None:
         stored = tensors((folder / "model.safetensors").read_bytes())
         loaded = model.state_dict()
         for key, value in stored.items():
-            if key in loaded and not (key == "lm_head.weight" and model.config.tie_word_embeddings):
+            if key in loaded:
                 assert np.array_equal(loaded[key].numpy(), value, equal_nan=True), key
-        assert loaded.keys() - stored.keys() <= {"lm_head.weight"}
+        assert loaded.keys() - stored.keys() in (set(), {"lm_head.weight"}, {"model.embed_tokens.weight"})
         with torch.no_grad():
             assert model(torch.tensor([[0, 1, 2]])).shape == (1, 3, model.config.vocab_size)
         return model
@@ -315,16 +315,6 @@ def test_a_weight_map_that_leads_elsewhere_is_refused(tmp_path, value):
     ) as e:
         load_model(folder)
     assert len(str(e.value)) <= LONGEST_MESSAGE
-
-
-def test_a_tensor_that_two_files_hold_is_named(tmp_path):
-    folder = put(tmp_path / "m")
-    places = in_two_files(folder)
-    (folder / "model-3.safetensors").write_bytes(whole()["model.safetensors"])
-    moved = {**places, "model.norm.weight": "model-3.safetensors"}
-    (folder / "model.safetensors.index.json").write_bytes(as_json({"weight_map": moved}))
-    with pytest.raises(CheckpointError, match=r"model-3\.safetensors: tensor .* stands in another file too"):
-        load_model(folder)
 
 
 # --- links

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from picollm.core.errors import TokenizerError
-from picollm.text.tokenizer import MAX_BYTES, Tokenizer, load_tokenizer, train_bpe
+from picollm.core.files import MAX_JSON
+from picollm.text.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from tests.bad_input.mutations import (
     ANY_JSON,
     LONGEST_MESSAGE,
@@ -43,7 +44,7 @@ def definitions() -> dict[str, dict]:
     grams = [("<unk>", 0.0), ("▁", -1.0), ("a", -2.0), ("▁a", -2.5)]
     unigrams = tokenizers.Tokenizer(models.Unigram(grams, 0, False))
     unigrams.pre_tokenizer = pre_tokenizers.Metaspace()
-    found = {"bpe": json.loads(bpe._definition)}
+    found = {"bpe": bpe._definition}
     for name, tokenizer in {"spm": spm, "words": words, "unigrams": unigrams}.items():
         tokenizer.add_special_tokens(SPECIAL)
         tokenizer.enable_truncation(3)
@@ -82,7 +83,9 @@ def check(content: bytes, config: bytes, model_config: bytes) -> Tokenizer | Non
         assert all(0 <= i < tokenizer.vocab_size for row in ids if row for i in row)
         for row in [*filter(None, ids), list(range(min(tokenizer.vocab_size, 300)))]:
             outcome(lambda row=row: tokenizer.decode(row).encode())
+            outcome(lambda row=row: tokenizer.decode_continuation(row).encode())
         outcome(lambda: tokenizer.encode_batch(PROBES))
+        outcome(lambda: tokenizer.encode_continuations(PROBES))
         tokenizer.save(Path(name) / "again")
         again = load_tokenizer(Path(name) / "again")
         assert (again.vocab_size, again.bos_id, again.eos_id) == (
@@ -316,7 +319,7 @@ def test_files_that_never_end_or_are_huge_are_refused_unread(tmp_path, name):
     path = tmp_path / name
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_JSON + 1)
     with pytest.raises(TokenizerError, match=name):
         load_tokenizer(tmp_path)
     path.unlink()

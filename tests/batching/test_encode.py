@@ -3,7 +3,8 @@ import pytest
 from picollm.batching.encode import encode_pairs, encode_prompts, encode_sft
 from picollm.core.errors import DataError
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
-from picollm.text.tokenizer import train_bpe
+from picollm.text.tokenizer import load_tokenizer, train_bpe
+from tests.llama_tokenizer import save_llama_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,16 @@ def test_a_row_is_bos_prompt_response_eos(letters):
     (sequence,), (prompt_length,) = encode_sft([sft("ab", "cd")], letters, 10, False)
     assert sequence.tolist() == [letters.bos_id, *ids(letters, "abcd"), letters.eos_id]
     assert prompt_length == 3
+
+
+def test_prompt_and_responses_spell_the_texts_as_written_with_a_tokenizer_that_puts_a_space_in_front(tmp_path):
+    llama = load_tokenizer(save_llama_tokenizer(tmp_path))
+    (sequence,), (prompt_length,) = encode_sft([sft("ab", "ab a")], llama, 10, False)
+    assert sequence.tolist() == [1, 263, 260, 261, 262, 2]  # <s> ▁ab a b ▁a </s>
+    assert prompt_length == 2
+    assert llama.decode(sequence) == "abab a"
+    (prompt,), (chosen,), (rejected,) = encode_pairs([pair("ab", " ab", "b")], llama, 10, False)
+    assert (prompt.tolist(), chosen.tolist(), rejected.tolist()) == ([1, 263], [263, 2], [261, 2])
 
 
 def test_both_responses_of_a_pair_share_the_prompt(letters):

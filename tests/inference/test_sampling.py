@@ -4,7 +4,8 @@ import torch
 from picollm.core.errors import DataError
 from picollm.inference.sampling import complete, sample_rows, sample_seed
 from picollm.inference.settings import Sample
-from picollm.text.tokenizer import train_bpe
+from picollm.text.tokenizer import load_tokenizer, train_bpe
+from tests.llama_tokenizer import save_llama_tokenizer
 from tests.tiny import tiny_model
 
 CONTEXT = 24
@@ -60,6 +61,17 @@ def test_greedy_completions_are_those_of_a_plain_loop(model, tokenizer):
             "prompt_ids": ids,
             "completion_ids": made,
         }
+
+
+def test_prompt_and_completion_are_the_text_of_all_ids_with_a_tokenizer_that_puts_a_space_in_front(tmp_path):
+    llama = load_tokenizer(save_llama_tokenizer(tmp_path))
+    model = tiny_model(vocab_size=llama.vocab_size, tie_word_embeddings=False)
+    torch.nn.init.zeros_(model.lm_head.weight)  # all tokens are equally likely: some samples begin with a space
+    prompts = ["ab", ""] * 300
+    samples = complete(model, llama, prompts, range(600), settings(batch_size=600, max_new_tokens=2), True)
+    for prompt, sample in zip(prompts, samples, strict=True):
+        assert prompt + sample["completion"] == llama.decode(sample["prompt_ids"] + sample["completion_ids"])
+    assert any(sample["completion"].startswith(" ") for sample in samples[::2])
 
 
 def test_a_completion_ends_before_the_end_of_text(model, tokenizer):

@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from picollm.core.errors import CheckpointError
+from picollm.inference.sampling import complete
+from picollm.inference.settings import Sample
 from picollm.model import directory as checkpoint
-from picollm.model.directory import load_model, load_model_and_tokenizer, save_model
+from picollm.model.directory import EMBEDDING, HEAD, load_model, load_model_and_tokenizer, save_model
 from picollm.text.tokenizer import train_bpe
 from tests.tiny import tiny_model
 
@@ -59,7 +61,7 @@ def test_transformers_reads_the_directory_with_equal_logits_and_ids(folder, toke
     with torch.no_grad():
         assert torch.allclose(load_model(folder)(ids), theirs(ids).logits, atol=1e-4)
     their_tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    assert their_tokenizer("the cat and a hat").input_ids == ids[0].tolist()
+    assert their_tokenizer("the cat and a hat").input_ids == [tokenizer.bos_id, *ids[0].tolist()]
     assert theirs.generation_config.eos_token_id == tokenizer.eos_id
 
 
@@ -97,8 +99,7 @@ def test_a_model_in_several_files_loads_through_its_index(folder):
 
 
 def test_half_precision_weights_are_read_as_float32(folder):
-    state = {name: value.bfloat16() for name, value in load_file(folder / "model.safetensors").items()}
-    save_file(state, folder / "model.safetensors")
+    edit_weights(folder, lambda state: state.update({name: value.bfloat16() for name, value in state.items()}))
     assert load_model(folder).model.norm.weight.dtype == torch.float32
 
 
@@ -109,7 +110,7 @@ def test_half_precision_weights_are_read_as_float32(folder):
         ({"hidden_act": "gelu"}, "config.json: hidden_act"),
         ({"attention_bias": True}, "config.json: attention_bias"),
         ({"rope_scaling": {"type": "linear"}}, "config.json: rope_scaling"),
-        ({"rope_parameters": {"rope_type": "llama3"}}, "config.json: rope_parameters.rope_type: 'llama3'"),
+        ({"rope_parameters": {"rope_type": "llama3"}}, "config.json: rope_parameters: rope_type: .*'llama3'"),
         ({"hidden_size": "16"}, "config.json: hidden_size"),
         ({"hidden_size": 10**12}, "config.json: hidden_size"),
         ({"intermediate_size": 20}, "model.safetensors: tensor .* has shape .*; config.json asks for"),
@@ -126,13 +127,82 @@ def test_a_config_that_does_not_fit_is_named(folder, changes, message):
         load_model(folder)
 
 
-def test_a_vocabulary_other_than_the_tokenizers_is_refused(tmp_path, tokenizer):
-    model = tiny_model(vocab_size=tokenizer.vocab_size + 1)
+def logits_of_both(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits of ids 0 to 19 from picollm and from transformers."""
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        return load_model(folder)(ids), theirs(ids).logits
+
+
+def edit_weights(folder: Path, edit) -> None:
+    """Let `edit` change the tensors of model.safetensors in place."""
+    state = load_file(folder / "model.safetensors")
+    edit(state)
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_a_tied_model_of_which_the_file_keeps_only_the_head_loads_as_in_transformers(folder):
+    expected = load_model(folder).state_dict()
+    edit_weights(folder, lambda state: state.update({HEAD: state.pop(EMBEDDING)}))
+    ours, theirs = logits_of_both(folder)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert all(torch.equal(value, expected[name]) for name, value in load_model(folder).state_dict().items())
+
+
+def test_a_tied_model_with_an_equal_head_loads_and_with_another_head_is_refused(folder):
+    edit_weights(folder, lambda state: state.update({HEAD: state[EMBEDDING].clone()}))
+    ours, theirs = logits_of_both(folder)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    edit_weights(folder, lambda state: state[HEAD].mul_(1.01))
+    with pytest.raises(
+        CheckpointError, match=r"lm_head.weight differs from .*embed_tokens.weight.*tie_word_embeddings"
+    ):
+        load_model(folder)
+
+
+def test_a_tied_model_with_neither_embedding_nor_head_is_named(folder):
+    edit_weights(folder, lambda state: state.pop(EMBEDDING))
+    with pytest.raises(CheckpointError, match=r"tensor model\.embed_tokens\.weight is missing"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_embedding_padded_above_the_tokenizers_vocabulary_keeps_its_rows_and_its_logits(tmp_path, tokenizer, tied):
+    padded = tiny_model(vocab_size=320, tie_word_embeddings=tied)
+    save_model(tmp_path / "m", padded, tokenizer)
+    model, its_tokenizer = load_model_and_tokenizer(tmp_path / "m")
+    assert (model.config.vocab_size, its_tokenizer.vocab_size) == (320, tokenizer.vocab_size)
+    ours, theirs = logits_of_both(tmp_path / "m")
+    assert ours.shape == theirs.shape == (1, 20, 320)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    auto = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(tmp_path / "m")
+    ids = [319, *tokenizer.encode("the cat"), 300]
+    assert its_tokenizer.decode(ids) == auto.decode(ids) == "the cat"
+
+
+def test_a_vocabulary_below_the_tokenizers_is_refused(tmp_path, tokenizer):
+    model = tiny_model(vocab_size=tokenizer.vocab_size - 1)
     save_model(tmp_path / "m", model, tokenizer)
     with pytest.raises(
-        CheckpointError, match=f"vocab_size is {tokenizer.vocab_size + 1}.*{tokenizer.vocab_size} tokens"
+        CheckpointError, match=f"vocab_size is {tokenizer.vocab_size - 1}.*{tokenizer.vocab_size} tokens"
     ):
         load_model_and_tokenizer(tmp_path / "m")
+
+
+def test_transformers_generates_the_greedy_text_of_picollm(folder):
+    transformers = pytest.importorskip("transformers")
+    model, tokenizer = load_model_and_tokenizer(folder)
+    settings = Sample(prompts=1, max_new_tokens=12, batch_size=4, temperature=0.0, top_p=1.0)
+    prompts = ["the cat", "a", "a bat and", "on the hat"]
+    completions = complete(model, tokenizer, prompts, range(4), settings, False)
+    auto = transformers.AutoTokenizer.from_pretrained(folder)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for prompt, completion in zip(prompts, completions, strict=True):
+        inputs = auto(prompt, return_tensors="pt")
+        ids = theirs.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs.input_ids.shape[1] :]
+        assert auto.decode(ids, skip_special_tokens=True) == completion["completion"]
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -151,9 +221,7 @@ def test_a_cut_off_weights_file_is_named(folder, keep):
 
 
 def test_weights_that_are_no_floats_are_refused(folder):
-    state = load_file(folder / "model.safetensors")
-    state["model.norm.weight"] = torch.ones(16, dtype=torch.int32)
-    save_file(state, folder / "model.safetensors")
+    edit_weights(folder, lambda state: state.update({"model.norm.weight": torch.ones(16, dtype=torch.int32)}))
     with pytest.raises(CheckpointError, match=r"model.norm.weight has type I32"):
         load_model(folder)
 
