@@ -10,11 +10,11 @@ from picollm.inference.settings import Sample
 from picollm.model.settings import MAX_PARAMETERS, TRAINED_BYTES, Compute, InitFrom, ModelShape
 from picollm.preference.settings import Dpo
 from picollm.scoring.settings import Score
-from picollm.text.settings import GPT2_VOCABULARY, TokenizerSettings, Truncation
+from picollm.text.settings import GPT2_VOCABULARY, NewTokens, TokenizerSettings, Truncation
 from picollm.training.settings import Parallel, Pretrain, Sft
 
 SETTINGS = (
-    *(Seed, Compute, Parallel, Truncation, TokenizerSettings),
+    *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
     *(Corpus, Stories, SftData, Preferences, InitFrom, ModelShape, Pretrain, Sft, Dpo, Sample, Score, Beta),
 )
 

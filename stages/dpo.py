@@ -1,7 +1,6 @@
 """dpo: SFT model, preference pairs, reference log-probs -> models/dpo/"""
 
 from picollm.batching.encode import encode_pairs
-from picollm.batching.rows import PairRows
 from picollm.core import config, entry
 from picollm.core.config import Seed
 from picollm.model.directory import load_model_and_tokenizer
@@ -27,9 +26,8 @@ def main():
     rows = {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
-        reference = read_reference(f"data/reference/{split}.jsonl", records)
-        pairs = encode_pairs(records, tokenizer, context, p.truncate)
-        rows[split] = PairRows(*pairs, reference)
+        reference = read_reference(f"data/reference/{split}.jsonl", [record.id for record in records])
+        rows[split] = encode_pairs(records, tokenizer, context, p.truncate, reference)
     distributed.place(model, device, p.strategy)
     run = Run(
         name="dpo",
@@ -48,7 +46,7 @@ def main():
     history = History()
     for _ in fit(run, history, state):
         pass
-    write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/dpo.json")
+    write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/details/dpo.json")
     state.remove()
     distributed.shutdown()
 

@@ -1,4 +1,4 @@
-"""make_datasets: data/raw/ and the embedded stories -> data/{corpus,sft,preferences}/, metrics/datasets.json"""
+"""make_datasets: data/raw/ and the embedded stories -> data/{corpus,sft,preferences}/, metrics/details/datasets.json"""
 
 import shutil
 
@@ -25,7 +25,7 @@ def main():
     preferences = datasets.make_preferences(p.preferences, specs)
     write(preferences, "data/preferences")
     numbers |= datasets.describe_sft(sft) | datasets.describe_preferences(preferences)
-    files.write_json("metrics/datasets.json", numbers)
+    files.write_json("metrics/details/datasets.json", numbers)
 
 
 def write(rows, folder):

@@ -35,7 +35,7 @@ def main():
         check_vocabulary(model.config, tokenizer, base)
     context = model.config.max_position_embeddings
     distributed.place(model, device, p.strategy)
-    counts = files.read_json("metrics/tokens.json")
+    counts = files.read_json("data/tokens/counts.json")
     run = Run(
         name="pretrain",
         model=model,
@@ -54,7 +54,7 @@ def main():
     history = History()
     for step in fit(run, history, state):
         print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
-    write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/pretrain.json")
+    write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/details/pretrain.json")
     state.remove()
     distributed.shutdown()
 

@@ -1,7 +1,6 @@
 """reference: SFT model, preference pairs -> data/reference/, the summed log-probs that every DPO run shares"""
 
 from picollm.batching.encode import encode_pairs
-from picollm.batching.rows import PairRows
 from picollm.core import config, entry, files
 from picollm.model import runtime
 from picollm.model.directory import load_model_and_tokenizer
@@ -20,7 +19,7 @@ def main():
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
         pairs = encode_pairs(records, tokenizer, model.config.max_position_embeddings, p.truncate)
-        logps = pair_logps(model, PairRows(*pairs), p.score.batch_size, p.precision)
+        logps = pair_logps(model, pairs, p.score.batch_size, p.precision)
         rows = (
             {"id": record.id, "chosen_logps": chosen, "rejected_logps": rejected}
             for record, (chosen, rejected) in zip(records, logps.tolist(), strict=True)

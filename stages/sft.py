@@ -1,8 +1,7 @@
 """sft: base model, SFT rows -> models/sft/; the monitor pairs' log-probs are followed while training"""
 
 from picollm.batching.encode import encode_pairs, encode_sft
-from picollm.batching.rows import PairRows, ResponseRows
-from picollm.core import config, entry
+from picollm.core import config, entry, files
 from picollm.core.config import Seed
 from picollm.model.directory import load_model_and_tokenizer
 from picollm.model.settings import Compute
@@ -16,6 +15,8 @@ from picollm.training.preview import preview
 from picollm.training.run import History, Run, write_results
 from picollm.training.settings import Parallel, Sft
 
+MONITOR = ["step", "logps/chosen", "logps/rejected"]
+
 
 def main():
     p = config.load(Seed, Compute, Parallel, Truncation, Sft)
@@ -24,9 +25,10 @@ def main():
     model, tokenizer = load_model_and_tokenizer("models/base")
     context = model.config.max_position_embeddings
     train, validation = (read_sft(f"data/sft/{split}.jsonl") for split in ("train", "validation"))
-    monitor = PairRows(*encode_pairs(read_preferences("data/sft/monitor.jsonl"), tokenizer, context, p.truncate))
+    pairs = read_preferences("data/sft/monitor.jsonl")
+    monitor = encode_pairs(pairs, tokenizer, context, p.truncate)
     train_rows, validation_rows = (
-        ResponseRows(*encode_sft(records, tokenizer, context, p.truncate)) for records in (train, validation)
+        encode_sft(records, tokenizer, context, p.truncate) for records in (train, validation)
     )
     distributed.place(model, device, p.strategy)
     run = Run(
@@ -41,14 +43,18 @@ def main():
         precision=p.precision,
         strategy=p.strategy,
         compile=p.compile,
-        tokens_per_byte=response_tokens(validation_rows).sum() / response_bytes(validation).sum(),
+        tokens_per_byte=response_tokens(validation_rows).sum()
+        / response_bytes(validation_rows, validation, tokenizer).sum(),
     )
     history = History()
     for step in fit(run, history, state):
-        chosen, rejected = pair_logps(model, monitor, p.sft.micro_batch_size, p.precision).mean(axis=0).tolist()
-        history.monitor.append({"step": step, "chosen_logps": chosen, "rejected_logps": rejected})
+        if pairs:
+            means = pair_logps(model, monitor, p.sft.micro_batch_size, p.precision).mean(axis=0).tolist()
+            history.monitor.append(dict(zip(MONITOR, [step, *means], strict=True)))
         print(f"sft: a story at step {step}: {preview(model, tokenizer, validation[0].prompt)}", flush=True)
-    write_results(run, history, tokenizer, "models/sft", "plots/sft", "metrics/sft.json")
+    write_results(run, history, tokenizer, "models/sft", "plots/sft", "metrics/details/sft.json")
+    if distributed.is_main():
+        files.write_csv("plots/sft/monitor.csv", MONITOR, history.monitor)
     state.remove()
     distributed.shutdown()
 

@@ -1,4 +1,4 @@
-"""tokenize: corpus -> data/tokenizer/, data/tokens/{train,validation}.npy"""
+"""tokenize: corpus -> data/tokenizer/, data/tokens/{train,validation}.npy and counts.json"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +30,7 @@ def main():
         counts = write_tokens(batches, tokenizer, f"data/tokens/{split}.npy")
         numbers |= {f"{split}.{name}": value for name, value in asdict(counts).items()}
         numbers[f"{split}.tokens_per_document"] = counts.tokens / counts.documents
-    files.write_json("metrics/tokens.json", numbers)
+    files.write_json("data/tokens/counts.json", numbers)
 
 
 if __name__ == "__main__":

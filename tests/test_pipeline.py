@@ -137,7 +137,7 @@ def path_problems(root: Path) -> list[str]:
         ]
         found += [
             f"{name}: {path} is declared and not used"
-            for path in sorted(declared - {CHECKED})
+            for path in sorted(declared - {CHECKED, "data/lengths_checked.txt"})
             if not any(touches(pattern, path) for pattern in anywhere)
         ]
     return found
@@ -193,7 +193,7 @@ def test_an_import_that_is_not_declared_is_found(copy):
 
 
 def test_a_package_that_is_declared_in_vain_is_found(copy):
-    replace(copy / "dvc.yaml", "picollm/stories, picollm/lab", "picollm/stories, picollm/lab, picollm/model")
+    replace(copy / "dvc.yaml", "picollm/core, picollm/lab", "picollm/core, picollm/lab, picollm/model")
     assert code_problems(copy) == ["plot: picollm/model is declared and not imported"]
 
 

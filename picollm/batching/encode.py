@@ -1,83 +1,101 @@
-"""Records -> ids and response masks; truncation that keeps a pair's prompt the same for both of its responses."""
+"""Records -> rows of ids. Prompt and responses are encoded apart, so that a prompt has the same ids in training and in sampling,
+and a response continues its prompt: their ids spell prompt + response."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from picollm.batching.rows import PairRows, ResponseRows
 from picollm.core.errors import DataError
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
+from picollm.text.prompts import prompt_ids
 from picollm.text.tokenizer import Tokenizer
 
 
-def encode_prompts(prompts: Sequence[str], tokenizer: Tokenizer, room: int) -> list[list[int]]:
-    """Prompts as [bos] ids of at most `room` tokens, cut from the left."""
-    return [_cut_prompt(ids, tokenizer, room) for ids in tokenizer.encode_batch(prompts)]
+@dataclass(frozen=True)
+class Encoded:
+    """Prompts as [bos] ids, the responses of each as ids [eos], and what an error calls each row."""
 
+    prompts: Sequence[Sequence[int]]
+    responses: Sequence[Sequence[Sequence[int]]]
+    names: Sequence[str]
 
-def encode_responses(
-    prompts: Sequence[str],
-    responses: Sequence[Sequence[str]],
-    ids: Sequence[str],
-    tokenizer: Tokenizer,
-    context: int,
-    truncate: bool,
-) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-    """Prompts as [bos] ids, and the responses of each as ids [eos]; prompt and response together are a sequence.
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row, of a pair those of its longer sequence: [rows]."""
+        return np.array([len(p) + max(map(len, r)) for p, r in zip(self.prompts, self.responses, strict=True)])
 
-    The two are encoded apart, so that a prompt has the same ids in training and in sampling, and a response continues
-    its prompt: their ids spell prompt + response. A sequence of more than `context` tokens is a DataError that names
-    the record, or, with `truncate`, costs tokens of the prompt from the left and then of the response from the right.
-    """
-    encoded_prompts = tokenizer.encode_batch(prompts)
-    per_prompt = len(responses[0])
-    flat = tokenizer.encode_continuations([text for group in responses for text in group])
-    heads, groups = [], []
-    for row, prompt in enumerate(encoded_prompts):
-        tails = [[*tail, tokenizer.eos_id] for tail in flat[row * per_prompt : (row + 1) * per_prompt]]
-        longest = max(map(len, tails))
-        needed = 1 + len(prompt) + longest
-        if needed > context and not truncate:
+    def fit(self, context: int, truncate: bool) -> "Encoded":
+        """The rows with at most `context` tokens each.
+
+        A longer row is a DataError that says how many there are; with `truncate` it loses tokens of its prompt from the left (as
+        many for both responses of a pair) and then of its responses from the right. A pair that is left without a difference is
+        a DataError: nothing could be learned from it.
+        """
+        lengths = self.lengths
+        too_long = np.flatnonzero(lengths > context)
+        if len(too_long) and not truncate:
+            first = too_long[0]
             raise DataError(
-                f"{ids[row]}: prompt and response take {needed} tokens, the model's context is {context}; "
-                "shorten the row or set truncate: true"
+                f"{self.names[first]}: prompt and response take {lengths[first]} tokens, the model's context is {context} "
+                f"({len(too_long)} of {len(lengths)} rows are too long, the longest takes {lengths.max()}); shorten or remove "
+                "them, or set truncate: true"
             )
-        head = _cut_prompt(prompt, tokenizer, max(1, context - longest))
-        heads.append(np.array(head, dtype=np.int64))
-        groups.append([np.array(tail[: context - len(head)], dtype=np.int64) for tail in tails])
-    return heads, groups
+        prompts, responses = list(self.prompts), list(self.responses)
+        for row in too_long:
+            bos, *ids = prompts[row]
+            prompts[row] = prompt_ids(ids, bos, context - max(map(len, responses[row])))
+            responses[row] = [response[: context - len(prompts[row])] for response in responses[row]]
+        equal = [row for row in too_long if len(responses[row]) == 2 and responses[row][0] == responses[row][1]]
+        if equal:
+            raise DataError(
+                f"{self.names[equal[0]]}: chosen and rejected differ only beyond the model's context of {context} tokens "
+                f"({len(equal)} of {len(lengths)} pairs do); remove them"
+            )
+        return Encoded(prompts, responses, self.names)
+
+    def compare(self, whole: "Encoded") -> dict[str, int]:
+        """What `fit` did to the rows `whole`: rows, the longest before it, truncated prompts and responses (which lose their
+        end-of-text)."""
+        groups = zip(self.responses, whole.responses, strict=True)
+        return {
+            "rows": len(whole.names),
+            "tokens_max": int(whole.lengths.max()),
+            "truncated_prompts": sum(len(a) < len(b) for a, b in zip(self.prompts, whole.prompts, strict=True)),
+            "truncated_responses": sum(len(a) < len(b) for group in groups for a, b in zip(*group, strict=True)),
+        }
 
 
-def encode_sft(
-    records: Sequence[SFTRecord], tokenizer: Tokenizer, context: int, truncate: bool
-) -> tuple[list[np.ndarray], list[int]]:
-    """SFT rows -> sequences and prompt lengths; see `encode_responses`."""
-    heads, groups = encode_responses(
-        [record.prompt for record in records],
-        [(record.response,) for record in records],
-        [record.id for record in records],
-        tokenizer,
-        context,
-        truncate,
-    )
-    sequences = [np.concatenate((head, tail)) for head, (tail,) in zip(heads, groups, strict=True)]
-    return sequences, [len(head) for head in heads]
+def encode(records: Sequence[SFTRecord] | Sequence[PreferenceRecord], tokenizer: Tokenizer) -> Encoded:
+    """The ids of records of one kind, whatever their length."""
+    prompts = tokenizer.encode_batch([record.prompt for record in records])
+    texts = [(r.response,) if isinstance(r, SFTRecord) else (r.chosen, r.rejected) for r in records]
+    flat = iter(tokenizer.encode_continuations([text for group in texts for text in group]))
+    responses = [[[*next(flat), tokenizer.eos_id] for _ in group] for group in texts]
+    names = [record.origin or record.id for record in records]
+    return Encoded([[tokenizer.bos_id, *ids] for ids in prompts], responses, names)
+
+
+def encode_sft(records: Sequence[SFTRecord], tokenizer: Tokenizer, context: int, truncate: bool) -> ResponseRows:
+    """SFT rows -> sequences and prompt lengths; see `Encoded.fit`."""
+    encoded = encode(records, tokenizer).fit(context, truncate)
+    sequences = [
+        np.array([*prompt, *response]) for prompt, (response,) in zip(encoded.prompts, encoded.responses, strict=True)
+    ]
+    return ResponseRows(sequences, [len(prompt) for prompt in encoded.prompts])
 
 
 def encode_pairs(
-    records: Sequence[PreferenceRecord], tokenizer: Tokenizer, context: int, truncate: bool
-) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Preference rows -> prompts, chosen and rejected responses; a sequence is a prompt followed by a response."""
-    heads, groups = encode_responses(
-        [record.prompt for record in records],
-        [(record.chosen, record.rejected) for record in records],
-        [record.id for record in records],
-        tokenizer,
-        context,
-        truncate,
-    )
-    return heads, [chosen for chosen, _ in groups], [rejected for _, rejected in groups]
-
-
-def _cut_prompt(prompt: list[int], tokenizer: Tokenizer, room: int) -> list[int]:
-    kept = prompt[max(0, len(prompt) - (room - 1)) :] if room > 1 else []
-    return [tokenizer.bos_id, *kept]
+    records: Sequence[PreferenceRecord],
+    tokenizer: Tokenizer,
+    context: int,
+    truncate: bool,
+    reference_logps: np.ndarray | None = None,
+) -> PairRows:
+    """Preference rows -> prompts, chosen and rejected responses; see `Encoded.fit`. `reference_logps` [pairs, 2] belong to
+    them."""
+    encoded = encode(records, tokenizer).fit(context, truncate)
+    prompts = [np.array(prompt) for prompt in encoded.prompts]
+    chosen, rejected = ([np.array(group[side]) for group in encoded.responses] for side in (0, 1))
+    return PairRows(prompts, chosen, rejected, reference_logps)

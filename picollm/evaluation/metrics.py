@@ -1,6 +1,6 @@
 """What training did: losses, accuracies, rewards, KL and story measures of base, SFT and DPO model, as flat numbers.
 
-Definitions are those of the README's table; the reference of every implicit reward and of every KL is the SFT model.
+The reference of every implicit reward and of every KL is the SFT model.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,29 @@ from picollm.stories.spec import SLOTS, parse_prompt
 
 MODELS = ("base", "sft", "dpo")
 REFERENCE = "sft"
+POLICY = "dpo"
 SPLITS = ("test", "unseen")
+# metrics/eval.json, in the order in which one reads it: its keys, and theirs among all numbers.
+HEADLINE = {
+    "dpo.reward_acc": "dpo.test.reward_acc",
+    "ceiling": "dpo.test.ceiling",
+    "dpo.reward_acc_unseen": "dpo.unseen.reward_acc",
+    "ceiling_unseen": "dpo.unseen.ceiling",
+    "dpo.pref_acc": "dpo.test.pref_acc",
+    "sft.pref_acc": "sft.test.pref_acc",
+    "dpo.win_rate": "dpo.test.win_rate",
+    "dpo.dread": "dpo.test.dread",
+    "sft.dread": "sft.test.dread",
+    "dpo.kl": "dpo.test.kl",
+    "dpo.adherence": "dpo.test.adherence",
+    "sft.adherence": "sft.test.adherence",
+    "dpo.adherence_unseen": "dpo.unseen.adherence",
+    "sft.adherence_unseen": "sft.unseen.adherence",
+    "dpo.ended": "dpo.test.ended",
+    "sft.ended": "sft.test.ended",
+    "dpo.sft_loss": "dpo.sft_loss",
+    "sft.sft_loss": "sft.sft_loss",
+}
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -49,51 +71,55 @@ def response_measures(responses: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def pair_measures(pairs: pd.DataFrame, beta: float) -> dict[str, float]:
-    """Accuracies with 95 % intervals, margin and ceiling of one split, whole and per stratum."""
-    rewards = {
-        name: beta * (pairs[f"{name}_logps"] - pairs[f"reference_{name}_logps"]) for name in ("chosen", "rejected")
-    }
-    pairs = pairs.assign(chosen_reward=rewards["chosen"], rejected_reward=rewards["rejected"])
-    numbers = {"margin": float((pairs["chosen_reward"] - pairs["rejected_reward"]).to_numpy().mean())}
-    groups = [("", pairs)]
+def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
+    """Accuracies with 95 % intervals and ceiling of one split, whole and per stratum; with `beta`, that of the model's training,
+    those of its implicit rewards too, and their mean margin."""
+    accuracies = {"pref_acc": (pairs["chosen_logps"], pairs["rejected_logps"])}
+    numbers = {}
+    if beta is not None:
+        rewards = [
+            beta * (pairs[f"{side}_logps"] - pairs[f"reference_{side}_logps"]) for side in ("chosen", "rejected")
+        ]
+        accuracies["reward_acc"] = tuple(rewards)
+        numbers["margin"] = float((rewards[0] - rewards[1]).to_numpy().mean())
+    groups = [("", pairs.index)]
     if pairs["stratum"].nunique() > 1:
-        groups += [(f"{name}.", members) for name, members in pairs.groupby("stratum", sort=True)]
-    for prefix, members in groups:
-        if members["p_chosen"].notna().all():
-            p = members["p_chosen"].to_numpy(dtype=np.float64)
-            numbers[f"{prefix}ceiling"] = sum(np.maximum(p, 1 - p).tolist()) / len(p)
-        for name, column in (("pref_acc", "logps"), ("reward_acc", "reward")):
-            share = measures.accuracy(members[f"chosen_{column}"], members[f"rejected_{column}"])
-            low, high = measures.wilson_interval(share * len(members), len(members))
+        groups += [(f"{name}.", members.index) for name, members in pairs.groupby("stratum", sort=True)]
+    for prefix, rows in groups:
+        p_chosen = pairs.loc[rows, "p_chosen"]
+        if p_chosen.notna().all():
+            numbers[f"{prefix}ceiling"] = float(np.maximum(p_chosen, 1 - p_chosen).mean())
+        for name, (chosen, rejected) in accuracies.items():
+            share = measures.accuracy(chosen[rows].to_numpy(), rejected[rows].to_numpy())
+            low, high = measures.wilson_interval(share * len(rows), len(rows))
             numbers |= {f"{prefix}{name}": share, f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
     return numbers
 
 
-def sample_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
-    """Story measures of one model's samples on one split; `baseline` are the SFT model's for the same prompts."""
+def sample_measures(samples: pd.DataFrame, baseline: pd.DataFrame | None) -> dict[str, float]:
+    """Measures of one model's samples on one split; `baseline` are the reference's for the same prompts, None if the samples
+    are the reference's own. Dread, lexicon, win rate and adherence are absent if the prompts are no story specifications."""
     texts = samples["completion"].tolist()
-    scores, baseline_scores = (np.array([dread(text) for text in rows["completion"]]) for rows in (samples, baseline))
-    mean, low, high = measures.mean_interval(scores)
-    won, won_low, won_high = measures.win_rate(scores, baseline_scores)
-    kl, kl_per_token = measures.kl_estimate(samples["logps"], samples["reference_logps"], samples["tokens"])
-    numbers = {
-        "dread": mean,
-        "dread_low": low,
-        "dread_high": high,
-        "win_rate": won,
-        "win_rate_low": won_low,
-        "win_rate_high": won_high,
-        "kl": kl,
-        "kl_per_token": kl_per_token,
+    numbers: dict[str, float] = {}
+    slots = slot_adherence(samples)
+    if slots is not None:
+        scores = np.array([dread(text) for text in texts])
+        numbers |= dict(zip(("dread", "dread_low", "dread_high"), measures.mean_interval(scores), strict=True))
+        if baseline is not None:
+            baseline_scores = np.array([dread(text) for text in baseline["completion"]])
+            won = measures.win_rate(scores, baseline_scores)
+            numbers |= dict(zip(("win_rate", "win_rate_low", "win_rate_high"), won, strict=True))
+    if baseline is not None:
+        columns = (samples[name].to_numpy() for name in ("logps", "reference_logps", "tokens"))
+        numbers |= dict(zip(("kl", "kl_per_token"), measures.kl_estimate(*columns), strict=True))
+    numbers |= {
         "distinct_2": measures.distinct_2(texts),
         "repetition": measures.repetition(texts),
         "ended": float(samples["ended"].mean()),
         "length": float(np.mean([len(text.split()) for text in texts])),
-        "lexicon": float(np.mean([horror_lexicon_count(text) for text in texts])),
     }
-    slots = slot_adherence(samples)
     if slots is not None:
+        numbers["lexicon"] = float(np.mean([horror_lexicon_count(text) for text in texts]))
         numbers["adherence"] = float(slots.mean())
     return numbers
 

@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from picollm.batching.encode import encode_prompts
-from picollm.core.errors import DataError
 from picollm.inference.generate import generate
 from picollm.inference.settings import Sample
 from picollm.model.transformer import Transformer
+from picollm.text.prompts import encode_prompts
 from picollm.text.tokenizer import Tokenizer
 
 
@@ -26,23 +25,15 @@ def complete(
 ) -> list[dict]:
     """One completion per prompt: {completion, ended, prompt_ids, completion_ids} each.
 
-    Prompt + completion is the text of all ids. If a prompt and `max_new_tokens` do not fit the model's context together,
-    that is a DataError, or, with `truncate`, the prompt is cut from the left.
+    Prompt + completion is the text of all ids. Raises DataError as `encode_prompts` does.
     """
     context = model.config.max_position_embeddings
-    new_tokens = min(settings.max_new_tokens, context - 1)
-    longest = max(map(len, tokenizer.encode_batch(prompts))) + 1
-    if longest + settings.max_new_tokens > context and not truncate:
-        raise DataError(
-            f"a prompt of {longest} tokens and sample.max_new_tokens: {settings.max_new_tokens} exceed the model's context of "
-            f"{context}; lower sample.max_new_tokens, or set truncate: true"
-        )
-    encoded = encode_prompts(prompts, tokenizer, context - new_tokens)
+    encoded = encode_prompts(prompts, tokenizer, context, settings.max_new_tokens, truncate)
     completions = generate(
         model,
         encoded,
         seeds,
-        new_tokens,
+        min(settings.max_new_tokens, context - 1),
         settings.temperature,
         settings.top_p,
         tokenizer.eos_id,

@@ -24,9 +24,10 @@ class SFTRecord:
     prompt: str
     input: str
     response: str
+    origin: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "origin" or value}
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ class PreferenceRecord:
     rejected_score: float
     p_chosen: float | None
     stratum: str
+    origin: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "origin" or value}
 
 
 def parse_sft_row(row: dict[str, Any], where: str, id: str) -> SFTRecord:

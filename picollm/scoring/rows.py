@@ -11,6 +11,7 @@ from picollm.model.runtime import autocast
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import SFTRecord
 from picollm.scoring.logps import response_logps
+from picollm.text.tokenizer import Tokenizer
 
 
 def pair_logps(model: Transformer, pairs: PairRows, batch_size: int, precision: str) -> np.ndarray:
@@ -44,6 +45,11 @@ def response_tokens(rows: ResponseRows) -> np.ndarray:
     return np.array([len(ids) - start for ids, start in zip(rows.sequences, rows.prompt_lengths, strict=True)])
 
 
-def response_bytes(records: Sequence[SFTRecord]) -> np.ndarray:
-    """UTF-8 bytes of each response: [rows]."""
-    return np.array([len(record.response.encode("utf-8")) for record in records])
+def response_bytes(rows: ResponseRows, records: Sequence[SFTRecord], tokenizer: Tokenizer) -> np.ndarray:
+    """UTF-8 bytes of each response, or, if it was truncated, of what is left of it: [rows]."""
+    counts = []
+    for record, ids, start in zip(records, rows.sequences, rows.prompt_lengths, strict=True):
+        whole = ids[-1] == tokenizer.eos_id
+        text = record.response if whole else tokenizer.decode_continuation(ids[start:].tolist())
+        counts.append(len(text.encode("utf-8")))
+    return np.array(counts)

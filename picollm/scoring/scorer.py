@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from picollm.batching.encode import encode_pairs, encode_sft
-from picollm.batching.rows import PairRows, ResponseRows
+from picollm.batching.rows import ResponseRows
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
 from picollm.scoring.rows import pair_logps, response_bytes, response_tokens, row_logps
@@ -24,16 +24,20 @@ class Scorer:
     precision: str
 
     def responses(self, model: Transformer, records: Sequence[SFTRecord]) -> Iterator[dict]:
-        """Per record: id, the response's summed log-prob in nats, its tokens (end-of-text included) and its UTF-8 bytes."""
-        rows = ResponseRows(*encode_sft(records, self.tokenizer, self.context, self.truncate))
+        """Per record: id, summed log-prob in nats, tokens (end-of-text included) and UTF-8 bytes of what is scored of the response."""
+        rows = encode_sft(records, self.tokenizer, self.context, self.truncate)
         logps = row_logps(model, rows, self.batch_size, self.precision)
-        columns = (logps.tolist(), response_tokens(rows).tolist(), response_bytes(records).tolist())
+        columns = (
+            logps.tolist(),
+            response_tokens(rows).tolist(),
+            response_bytes(rows, records, self.tokenizer).tolist(),
+        )
         for record, logp, tokens, count in zip(records, *columns, strict=True):
             yield {"id": record.id, "logps": logp, "tokens": tokens, "bytes": count}
 
     def pairs(self, model: Transformer, records: Sequence[PreferenceRecord]) -> Iterator[dict]:
         """Per pair: id and the summed log-probs of its responses."""
-        rows = PairRows(*encode_pairs(records, self.tokenizer, self.context, self.truncate))
+        rows = encode_pairs(records, self.tokenizer, self.context, self.truncate)
         logps = pair_logps(model, rows, self.batch_size, self.precision)
         for record, (chosen, rejected) in zip(records, logps.tolist(), strict=True):
             yield {"id": record.id, "chosen_logps": chosen, "rejected_logps": rejected}

@@ -1,10 +1,10 @@
 """Settings of the tokenizer and of what becomes of text that does not fit the model's context."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from picollm.core.config import Settings
+from picollm.core.config import Settings, Size
 
 GPT2_VOCABULARY = 50257
 
@@ -18,3 +18,10 @@ class TokenizerSettings(Settings):
 
 class Truncation(Settings):
     truncate: bool
+
+
+class NewTokens(Settings):
+    """The tokens for which a prompt has to leave room in the model's context."""
+
+    section: ClassVar[str] = "sample"
+    max_new_tokens: Size

@@ -90,8 +90,6 @@ class History:
         columns = list(self.validation[0])
         files.write_csv(f"{plots}/train.csv", [*columns, "learning_rate", "grad_norm", "num_tokens"], self.train)
         files.write_csv(f"{plots}/val.csv", columns, self.validation)
-        if self.monitor:
-            files.write_csv(f"{plots}/monitor.csv", list(self.monitor[0]), self.monitor)
         best = next(row for row in self.validation if row["step"] == self.best_step)
         numbers = {f"best_{name}": value for name, value in best.items()}
         numbers |= {

@@ -19,6 +19,7 @@ from picollm.stories.dread import dread
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text
 
 SPEC = StorySpec("The Salt Lantern", "a quiet mill", "Ana", "Bo", "an odd jar", "never sing", "the cook had left")
+PROMPT = prompt_text(SPEC)
 
 
 def test_losses_are_per_token_and_per_byte():
@@ -29,10 +30,10 @@ def test_losses_are_per_token_and_per_byte():
 # pair_measures
 
 
-def pairs(p_chosen=(0.9, 0.6, 0.3, 0.9), strata=("contrast", "contrast", "degree", "degree"), reference=None):
+def pairs(p_chosen=(0.9, 0.6, 0.3, 0.9), strata=("contrast", "contrast", "degree", "degree")):
     """Four pairs: right, wrong, tie, right; their rewards right, tie, right, right."""
     logps = np.array([[-10.0, -12.0], [-10.0, -9.0], [-5.0, -5.0], [-4.0, -8.0]])
-    reference = np.array([[-11.0, -12.0], [-10.0, -9.0], [-6.0, -5.0], [-6.0, -9.0]]) if reference is None else logps
+    reference = np.array([[-11.0, -12.0], [-10.0, -9.0], [-6.0, -5.0], [-6.0, -9.0]])
     columns = {"chosen_logps": logps[:, 0], "rejected_logps": logps[:, 1]}
     columns |= {"reference_chosen_logps": reference[:, 0], "reference_rejected_logps": reference[:, 1]}
     return pd.DataFrame({"p_chosen": p_chosen, "stratum": strata, **columns})
@@ -70,9 +71,10 @@ def test_each_stratum_has_its_own_accuracies_and_ceiling():
     assert all(type(value) is float for value in numbers.values())
 
 
-def test_the_reference_model_itself_has_no_rewards():
-    numbers = pair_measures(pairs(reference="itself"), beta=0.5)
-    assert (numbers["margin"], numbers["reward_acc"], numbers["pref_acc"]) == (0.0, 0.5, 0.625)
+def test_a_model_that_was_trained_with_no_beta_has_no_rewards():
+    numbers = pair_measures(pairs(), beta=None)
+    assert numbers["pref_acc"] == 0.625
+    assert not {key for key in numbers if "reward_acc" in key or "margin" in key}
 
 
 def test_one_stratum_alone_is_not_told_twice():
@@ -89,7 +91,7 @@ def test_labels_that_no_rule_drew_have_no_ceiling():
 # sample_measures
 
 
-def table(*rows, prompt="my prompt"):
+def table(*rows, prompt=PROMPT):
     """(completion, ended, logps, reference_logps, tokens) of each sample."""
     names = ["completion", "ended", "logps", "reference_logps", "tokens"]
     made = pd.DataFrame(rows, columns=names)
@@ -97,12 +99,12 @@ def table(*rows, prompt="my prompt"):
 
 
 DARK, SWEET = "the corpse screamed", "a happy puppy a happy puppy a"
-SAMPLES = table((DARK, True, -3.0, -4.0, 4), (SWEET, False, -5.0, -9.0, 2))
+SAMPLES = [(DARK, True, -3.0, -4.0, 4), (SWEET, False, -5.0, -9.0, 2)]
 BASELINE = table(("the happy puppy", True, -1.0, -1.0, 2), (SWEET, False, -5.0, -5.0, 2))
 
 
 def test_story_measures_of_samples():
-    numbers = sample_measures(SAMPLES, BASELINE)
+    numbers = sample_measures(table(*SAMPLES), BASELINE)
     # Half the distance of two values is their standard deviation over sqrt 2, the standard error of their mean.
     mean, error = (dread(DARK) + dread(SWEET)) / 2, (dread(DARK) - dread(SWEET)) / 2
     assert dread(DARK) > 0 > dread(SWEET)
@@ -118,18 +120,27 @@ def test_story_measures_of_samples():
         "ended": 0.5,
         "length": 5.0,  # words: three and seven
         "lexicon": 100 / 3,  # two words of three, and none
+        "adherence": 0.0,
     }
     got = {key: value for key, value in numbers.items() if not key.startswith("win_rate")}
     assert got == pytest.approx(expected, rel=1e-4)
     assert all(type(value) is float for value in numbers.values())
 
 
-def test_the_sft_model_ties_with_itself_everywhere():
-    assert sample_measures(SAMPLES, SAMPLES)["win_rate"] == 0.5
+def test_the_reference_is_not_compared_with_itself():
+    numbers = sample_measures(table(*SAMPLES), None)
+    assert not {key for key in numbers if key.startswith(("win_rate", "kl"))}
+    assert {"dread", "adherence", "ended"} <= set(numbers)
+
+
+def test_samples_that_follow_no_specification_have_no_story_measures():
+    assert set(sample_measures(table(*SAMPLES, prompt="my prompt"), BASELINE)) == {
+        *("kl", "kl_per_token", "distinct_2", "repetition", "ended", "length")
+    }
 
 
 def following(*completions):
-    return table(*((text, True, -1.0, -1.0, 2) for text in completions), prompt=prompt_text(SPEC))
+    return table(*((text, True, -1.0, -1.0, 2) for text in completions))
 
 
 def test_adherence_is_the_share_of_slots_that_a_completion_holds():
@@ -139,17 +150,12 @@ def test_adherence_is_the_share_of_slots_that_a_completion_holds():
     )
     assert slot_adherence(samples).tolist() == [0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5]
     assert sample_measures(samples, samples)["adherence"] == pytest.approx(4 / 7)
-
-
-def test_prompts_that_are_no_specifications_have_no_adherence():
-    assert slot_adherence(SAMPLES) is None
-    assert slot_adherence(pd.concat([following("Ana"), SAMPLES])) is None
-    assert "adherence" not in sample_measures(SAMPLES, BASELINE)
+    assert slot_adherence(pd.concat([samples, table(*SAMPLES, prompt="my prompt")])) is None
 
 
 def test_adherence_rows_name_model_split_and_slot():
     seen, unseen = following("Ana"), following("Bo", "").assign(split="unseen")
-    rows = adherence_rows({"sft": pd.concat([seen, unseen]), "dpo": SAMPLES})
+    rows = adherence_rows({"sft": pd.concat([seen, unseen]), "dpo": table(*SAMPLES, prompt="my prompt")})
     assert [(row["model"], row["split"], row["slot"]) for row in rows] == [
         ("sft", split, slot) for split in ("test", "unseen") for slot in SLOTS
     ]

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from picollm.core.errors import DataError
 from picollm.inference.sampling import complete, sample_rows, sample_seed
 from picollm.inference.settings import Sample
 from picollm.text.tokenizer import load_tokenizer, train_bpe
@@ -99,15 +98,6 @@ def test_a_long_prompt_is_cut_from_the_left_and_keeps_its_beginning_of_text(mode
     room = CONTEXT - 10
     assert len(ids) > room
     assert completion["prompt_ids"] == [tokenizer.bos_id, *ids[-(room - 1) :]]
-
-
-def test_a_prompt_that_leaves_no_room_is_an_error_that_names_the_parameter(model, tokenizer):
-    length = 1 + len(tokenizer.encode("the cat sat"))
-    complete(model, tokenizer, ["a", "the cat sat"], [1, 2], settings(max_new_tokens=CONTEXT - length), False)
-    with pytest.raises(
-        DataError, match=rf"prompt of {length} tokens and sample.max_new_tokens: {CONTEXT - length + 1} exceed"
-    ):
-        complete(model, tokenizer, ["a", "the cat sat"], [1, 2], settings(max_new_tokens=CONTEXT - length + 1), False)
 
 
 @pytest.mark.parametrize("asked", [CONTEXT - 1, CONTEXT, 500])

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from picollm.batching.encode import encode_sft
 from picollm.batching.rows import ResponseRows
 from picollm.records.jsonl import SFTRecord
 from picollm.scoring.rows import pair_logps, response_bytes, response_tokens, row_logps
+from picollm.text.tokenizer import train_bpe
 from tests.tiny import pair_rows, response_rows, tiny_model
 
 
@@ -53,6 +55,11 @@ def test_prompt_lengths_may_differ_between_rows():
     assert response_tokens(rows).tolist() == [1, 5]
 
 
-def test_response_bytes_are_those_of_the_responses_alone():
-    records = [SFTRecord("a", "prompt", "prompt", "naïve"), SFTRecord("b", "prompt", "prompt", "🦇 bat")]
-    assert response_bytes(records).tolist() == [6, 8]
+def test_response_bytes_are_those_of_what_is_scored():
+    tokenizer = train_bpe(iter(["ab"]), 257)  # one token a byte
+    records = [SFTRecord("a", "p", "p", "naïve"), SFTRecord("b", "p", "p", "🦇 bat")]
+    whole = encode_sft(records, tokenizer, 20, False)
+    assert response_bytes(whole, records, tokenizer).tolist() == [6, 8]
+    cut = encode_sft(records, tokenizer, 8, True)  # bos, then 6 bytes and the end of text; bos, then 7 of 8 bytes
+    assert response_tokens(cut).tolist() == [7, 7]
+    assert response_bytes(cut, records, tokenizer).tolist() == [6, 7]

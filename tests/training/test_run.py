@@ -40,7 +40,6 @@ def test_history_is_written_as_dense_csv_and_numbers_without_a_time(tmp_path):
     numbers = files.read_json(tmp_path / "metrics.json")
     assert numbers["best_loss"] == min(validation["loss"])
     assert numbers["parameters"] == sum(parameter.numel() for parameter in run.model.parameters())
-    assert not (tmp_path / "plots/monitor.csv").exists()
 
 
 @pytest.mark.parametrize(("sft_weight", "columns"), [(0.0, REWARDS), (0.5, [*REWARDS, "preference_loss"])])
@@ -53,14 +52,6 @@ def test_the_columns_of_a_preference_run_have_trls_names(sft_weight, columns, tm
     numbers = files.read_json(tmp_path / "metrics.json")
     other = {"best_step", "best_loss", "steps", "tokens", "row_tokens", "row_tokens_max", "parameters"}
     assert set(numbers) == other | {f"best_{name}" for name in columns}
-
-
-def test_a_stages_own_rows_are_written_beside_the_others(tmp_path):
-    run = make_run()
-    history = finish(run)
-    history.monitor = [{"step": 0, "logps/chosen": -1.5}]
-    history.write(run, str(tmp_path), str(tmp_path / "metrics.json"))
-    assert read_csv(tmp_path / "monitor.csv") == {"step": [0.0], "logps/chosen": [-1.5]}
 
 
 def test_validations_since_the_best_are_counted():
