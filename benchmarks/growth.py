@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from ruamel.yaml import YAML
+import yaml
 
 from benchmarks import jobs
 from benchmarks.timing import BenchmarkError, Side, Worker
@@ -65,16 +65,15 @@ def data_curves(counts: list[int]) -> dict[str, Points]:
 
 def prepare(folder: Path, documents: int) -> None:
     """The parameters of preset smoke, but for the number of documents and a vocabulary of 2048."""
-    yaml = YAML()
-    method = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    method = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     method["preset"] = "smoke"
-    sizes = yaml.load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
+    sizes = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
     sizes["corpus"]["documents"], sizes["vocabulary"] = documents, 2048
     (folder / "presets").mkdir()
     (folder / "data/raw").mkdir(parents=True)
     for path, content in (("params.yaml", method), ("presets/smoke.yaml", sizes)):
         with open(folder / path, "w", encoding="utf-8") as file:
-            yaml.dump(content, file)
+            yaml.safe_dump(content, file)
 
 
 def stage_cost(stage: str, folder: Path) -> tuple[float, float]:

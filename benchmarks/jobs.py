@@ -11,19 +11,22 @@ import torch
 from benchmarks.timing import Side, Work
 from picollm.batching.rows import PairRows, ResponseRows
 from picollm.core import files
-from picollm.core.config import GPT2_VOCABULARY, Training
 from picollm.inference.generate import generate
 from picollm.model.directory import load_model, save_model
 from picollm.model.initialise import initialise
 from picollm.model.shape import ModelConfig
 from picollm.model.transformer import Transformer
+from picollm.preference.objective import preference
+from picollm.preference.settings import Dpo
 from picollm.scoring.rows import pair_logps
+from picollm.text.settings import GPT2_VOCABULARY
 from picollm.text.tokenizer import train_bpe
 from picollm.training import distributed
+from picollm.training.language_model import language_modelling
 from picollm.training.loop import compile_blocks, train_step
-from picollm.training.objective import language_modelling, preference
 from picollm.training.optim import make_optimizer
 from picollm.training.run import Run
+from picollm.training.settings import Training
 
 OWN = "picollm"
 EOS = 0  # of the tokenizer that train_bpe makes: beginning, end and padding at once
@@ -43,6 +46,8 @@ SETTINGS = Training(
     checkpoint_every=1,
     patience=1,
 )
+
+PREFERENCE = Dpo(**dict(SETTINGS), loss="sigmoid", beta=BETA, label_smoothing=0.0, sft_weight=0.0, epochs=1.0)
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def prepare(job: Job, folder: Path, device: torch.device) -> None:
 
     def save(name: str, seed: int, change: Callable[[Transformer], None] = lambda model: None) -> None:
         model = Transformer(job.shape)
-        initialise(model, torch.Generator().manual_seed(seed))
+        initialise(model, seed)
         change(model)
         save_model(folder / name, model, tokenizer)
 
@@ -226,7 +231,7 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
     if job.kind == "dpo":
         reference = load_model(folder / "reference").to(device)
         logps = pair_logps(reference, _pair_rows(job, None), job.micro_batch_size, precision)
-        rows, objective = _pair_rows(job, logps), preference("sigmoid", BETA, 0.0, 0.0)
+        rows, objective = _pair_rows(job, logps), preference(PREFERENCE)
         del reference
     else:
         rows, objective = response_rows(job), language_modelling

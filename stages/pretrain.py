@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from picollm.batching.rows import DocumentRows
 from picollm.core import config, entry, files
 from picollm.core.config import Seed
@@ -29,7 +27,7 @@ def main():
     base = Path("data/base/model")
     if not base.is_dir():
         model = Transformer(p.model.shape(tokenizer.vocab_size))
-        initialise(model, torch.Generator().manual_seed(p.seed))
+        initialise(model, p.seed)
     else:
         model = load_model(base)
         check_vocabulary(model.config, tokenizer, base)

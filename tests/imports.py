@@ -25,7 +25,8 @@ def imported_modules(path: Path, root: Path) -> set[str]:
 
 
 def closure(path: Path, root: Path) -> set[Path]:
-    """The file and every file of the project that it imports, directly or not; empty __init__ files left out."""
+    """The file and every file of the project that it imports, directly or not; empty __init__ files left out, and picollm's own,
+    which changes no result."""
     found, waiting = set(), [path]
     while waiting:
         current = waiting.pop()
@@ -33,4 +34,5 @@ def closure(path: Path, root: Path) -> set[Path]:
             continue
         found.add(current)
         waiting += [module_path(name, root) for name in imported_modules(current, root)]
+    found.discard(root / "picollm/__init__.py")
     return {member for member in found if member.read_text(encoding="utf-8").strip()}

@@ -156,6 +156,12 @@ def test_paths_in_the_scripts_are_declared_deps_or_outs():
     assert path_problems(ROOT) == []
 
 
+def test_what_no_stage_declares_imports_nothing_of_the_project_and_no_library():
+    tree = ast.parse((ROOT / "picollm/__init__.py").read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imports] == ["import os"]
+
+
 def test_every_stage_waits_for_the_check():
     assert [name for name, stage in stages(ROOT).items() if CHECKED not in stage["deps"]] == ["check"]
 

@@ -22,9 +22,10 @@ PREVIOUS_NORM = 0.9  # what a position learns of its previous token, relative to
 
 
 @torch.no_grad()
-def initialise(model: Transformer, generator: torch.Generator) -> None:
+def initialise(model: Transformer, seed: int) -> None:
     """GPT-2's initialisation (Radford et al. 2019): normal(0, 0.02), residual projections scaled by 1 / sqrt(2 layers);
     then, in a model of at least two layers and heads of at least four dimensions, the copying circuit."""
+    generator = torch.Generator().manual_seed(seed)
     residual_std = STD / math.sqrt(2 * model.config.num_hidden_layers)
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:

@@ -22,7 +22,7 @@ def make(heads=4, kv_heads=4, layers=3, seed=3) -> Transformer:
         tie_word_embeddings=True,
     )
     model = Transformer(shape)
-    initialise(model, torch.Generator().manual_seed(seed))
+    initialise(model, seed)
     return model
 
 

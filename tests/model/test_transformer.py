@@ -24,7 +24,7 @@ SHAPE = {
 
 def make(**changes) -> Transformer:
     model = Transformer(ModelConfig(**{**SHAPE, **changes}))
-    initialise(model, torch.Generator().manual_seed(3))
+    initialise(model, 3)
     return model
 
 
