@@ -22,8 +22,12 @@ TRACKED = (
     ".dvc/config",
     ".dvc/.gitignore",
 )
-STAGES = {"make_datasets", "tokenize", "pretrain", "sft", "reference", "dpo", "evaluate", "plot"}
-STAGES |= {f"sample@{model}" for model in ("base", "sft", "dpo")}
+STAGES = {"check", "make_datasets", "import_base", "tokenize", "check_lengths", "pretrain", "sft", "reference", "dpo"}
+STAGES |= {f"{stage}@{model}" for stage in ("sample", "score") for model in ("base", "sft", "dpo")} | {
+    "evaluate",
+    "plot",
+}
+AFTER_DPO = {"dpo", "sample@dpo", "score@dpo", "evaluate", "plot"}
 # What the machine may say about byte code, processes and the repository that the tests themselves stand in.
 REMOVED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "NPROC")
 
