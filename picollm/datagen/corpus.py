@@ -55,7 +55,9 @@ def mix(
             iterators[name] = iter(sources[name]())
             text = next(iterators[name], None)
         if text is None:
-            raise DataError(f"corpus source {name}: holds no text for this split; expected two stories or more")
+            raise DataError(
+                f"corpus source {name}: no text for this split; expected two stories or more, or files of both splits"
+            )
         yield name, text
 
 

@@ -112,7 +112,7 @@ def test_the_mix_is_a_function_of_its_generator_and_not_of_the_order_of_its_sour
 
 
 def test_a_source_without_text_is_named():
-    with pytest.raises(DataError, match="corpus source files: holds no text"):
+    with pytest.raises(DataError, match="corpus source files: no text for this split"):
         list(mix({"files": lambda: iter([])}, {"files": 1.0}, 3, Random(1)))
 
 

@@ -60,7 +60,7 @@ def test_a_folder_of_stories_outside_data_raw_is_refused(load, tmp_path):
     for folder in ("data/raw/tiny", "somebody/stories"):
         (tmp_path / folder).mkdir(parents=True)
     assert load(Corpus, hub_id, "data/raw/tiny").tinystories.path == "data/raw/tiny"
-    for path in ("somebody/stories", tmp_path / "somebody", "data/raw", "."):
+    for path in ("somebody/stories", tmp_path / "somebody", "data", "."):
         with pytest.raises(ParamsError, match=r"corpus\.tinystories\.path: .*copy it to data/raw/NAME"):
             load(Corpus, hub_id, str(path))
 

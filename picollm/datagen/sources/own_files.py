@@ -25,8 +25,8 @@ LOOKS_LIKE_SPLIT = re.compile(f"({'|'.join(KEYWORDS)})(?:set|data|split)?", re.I
 
 
 def in_raw(path: str) -> bool:
-    """Whether a path lies inside data/raw/, where DVC sees its content."""
-    return RAW.absolute() in Path(os.path.abspath(path)).parents
+    """Whether a path lies in data/raw/, where DVC sees its content."""
+    return Path(os.path.abspath(path)).is_relative_to(RAW.absolute())
 
 
 def _expect_in_raw(pattern: str) -> str:

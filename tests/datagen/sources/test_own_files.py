@@ -36,12 +36,12 @@ def test_no_match_names_parameter_pattern_expectation_and_dvc_add(raw):
         find_files("sft.files", "data/raw/sft*.jsonl", "rows")
 
 
-@pytest.mark.parametrize("path", ["data/raw/a", "data/raw/a/b.txt", "./data/raw/*", "data/raw/x/../y"])
+@pytest.mark.parametrize("path", ["data/raw", "data/raw/a", "data/raw/a/b.txt", "./data/raw/*", "data/raw/x/../y"])
 def test_paths_in_data_raw_are_told_from_others(raw, path):
     assert in_raw(path) and in_raw(str(Path(path).absolute()))
 
 
-@pytest.mark.parametrize("path", ["data/raw", "data/rawer/a", "data/raw/../a", "/tmp", "roneneldan/TinyStories"])
+@pytest.mark.parametrize("path", ["data", "data/rawer/a", "data/raw/../a", "/tmp", "roneneldan/TinyStories"])
 def test_paths_outside_data_raw_are_told_from_those_inside(raw, path):
     assert not in_raw(path)
 
