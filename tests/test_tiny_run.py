@@ -65,7 +65,7 @@ def test_new_data_for_a_later_stage_reruns_no_earlier_one(project, change, untou
         ("dpo.beta=abc", "dpo.beta: 'abc': Input should be a valid number"),
         ("dpo.beta=0", "dpo.beta: 0: Input should be greater than 0"),
         ("pretrain.init_from=elsewhere", "pretrain.init_from: elsewhere: expected a directory in data/raw/"),
-        ("corpus.source=files", "no file matches corpus.files"),
+        ("corpus.source=files", "corpus.files: no file matches"),
     ],
 )
 def test_a_wrong_setting_ends_with_a_message_and_no_traceback(project, change, message):

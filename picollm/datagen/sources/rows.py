@@ -22,10 +22,12 @@ PAIRS = "preference pairs (JSON Lines with the keys prompt, chosen and rejected)
 
 
 def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTRecord]]:
+    """The rows of `sft.files` by split."""
     return read_rows("sft.files", settings.files, SFT_ROWS, parse_sft_row, SPLITS)
 
 
 def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
+    """The pairs of `preferences.files` by split; missing scores are the dread of the responses."""
     parse = partial(parse_preference_row, score=dread)
     return read_rows("preferences.files", settings.files, PAIRS, parse, SPLITS)
 

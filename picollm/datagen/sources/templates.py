@@ -33,6 +33,7 @@ class Specifications:
         self.seen_taken, self.withheld_taken = set(), set()
 
     def draw(self, purpose: str, split: str, count: int) -> list[StorySpec]:
+        """`count` specifications for one split of the data set `purpose`."""
         rng = self.rng(f"{purpose} {split} specifications")
         if split == "unseen":
             return specifications(self.withheld_parts, rng, count, self.withheld_taken)
@@ -43,6 +44,7 @@ class Specifications:
         return specifications(self.seen_parts, rng, 1, self.seen_taken)[0]
 
     def rng(self, purpose: str) -> Random:
+        """The random stream of a purpose."""
         return Random(f"{self.seed} {purpose}")
 
 
@@ -53,6 +55,7 @@ def stories(settings: Corpus, specs: Specifications, split: str) -> Iterator[str
 
 
 def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTRecord]]:
+    """Stories in the tones of `settings.mix`, each told from a specification of its own."""
     tones = settings.mix.model_dump()
     rows = {}
     for split, count in _counts(settings).items():
@@ -68,7 +71,7 @@ def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTReco
 
 
 def monitor_pairs(settings: SftData, specs: Specifications) -> list[PreferenceRecord]:
-    """Wholesome against horror, labelled by the rule without chance."""
+    """A wholesome story and a horror story of each specification; the one with more dread is chosen."""
     rng = specs.rng("monitor stories")
     pairs = []
     for number, spec in enumerate(specs.draw("monitor", "validation", settings.monitor_pairs)):
@@ -82,6 +85,7 @@ def monitor_pairs(settings: SftData, specs: Specifications) -> list[PreferenceRe
 
 
 def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
+    """Two stories of each specification: wholesome and horror (contrast), or eerie and dark (degree), labelled by the rule."""
     rows = {}
     for split, count in _counts(settings).items():
         story_rng, label_rng = specs.rng(f"preferences {split} stories"), specs.rng(f"preferences {split} labels")
