@@ -4,27 +4,29 @@ import shutil
 
 from picollm.core import config, entry, files
 from picollm.core.config import Seed
-from picollm.datagen import datasets, providers
+from picollm.datagen.corpus import corpus_texts, write_corpus
+from picollm.datagen.datasets import make_monitor, make_preferences, make_prompts, make_sft
+from picollm.datagen.describe import describe_preferences, describe_sft
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
+from picollm.datagen.sources.templates import Specifications
 
 
 def main():
     p = config.load(Seed, Corpus, Stories, SftData, Preferences)
-    specs = datasets.Specifications(p.seed, p.stories.withheld)
+    specs = Specifications(p.seed, p.stories.withheld)
     numbers = {}
     for split in ("train", "validation"):
-        texts = datasets.corpus_texts(p.corpus, specs, split)
-        counts = providers.write_corpus(f"data/corpus/{split}.parquet", texts)
+        counts = write_corpus(f"data/corpus/{split}.parquet", corpus_texts(p.corpus, specs, split))
         numbers |= {f"corpus.{split}.{name}": value for name, value in counts.items()}
 
-    sft = datasets.make_sft(p.sft, specs)
+    sft = make_sft(p.sft, specs)
     write(sft, "data/sft")
-    files.write_jsonl("data/sft/monitor.jsonl", (r.to_dict() for r in datasets.make_monitor(p.sft, specs)))
-    files.write_jsonl("data/sft/prompts.jsonl", datasets.prompts(sft))
+    files.write_jsonl("data/sft/monitor.jsonl", (r.to_dict() for r in make_monitor(p.sft, specs)))
+    files.write_jsonl("data/sft/prompts.jsonl", make_prompts(sft))
 
-    preferences = datasets.make_preferences(p.preferences, specs)
+    preferences = make_preferences(p.preferences, specs)
     write(preferences, "data/preferences")
-    numbers |= datasets.describe_sft(sft) | datasets.describe_preferences(preferences)
+    numbers |= describe_sft(sft) | describe_preferences(preferences)
     files.write_json("metrics/details/datasets.json", numbers)
 
 

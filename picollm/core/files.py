@@ -3,10 +3,10 @@
 import csv
 import hashlib
 import json
-import math
 import os
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,37 +16,37 @@ from pathspec import GitIgnoreSpec
 
 from picollm.core.errors import DataError, shown
 
-MAX_LINE = 16 * 2**20
 MAX_JSON = 256 * 2**20
-MAX_DEPTH = 100  # objects and arrays within each other: what can be read can be written and shown again
+# Divides the documents of a text file, and is the special token of the tokenizers that are trained here.
+END_OF_TEXT = "<|endoftext|>"
 CHUNK = 2**20
 
 
 @contextmanager
 def write_atomic(path: str | Path, mode: str = "w") -> Iterator[IO]:
-    """Open a temporary file beside `path` ("w": UTF-8 text, "wb": bytes) that takes its place when the block ends well.
+    """Open a temporary file beside `path` ("w": UTF-8 text, "wb": bytes) and rename it to `path` when the block succeeds.
 
-    On an error nothing is left, and what stood at `path` stays. Missing folders are made.
+    On an error the temporary file is removed and `path` is left as it was. Missing parent folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with os.fdopen(handle, mode, **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
     except BaseException:
-        os.unlink(draft)
+        os.unlink(temporary)
         raise
     sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder last: after a loss of power a renamed file may else stand under its old name."""
+    """fsync a folder, so that a rename in it survives a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -55,11 +55,11 @@ def sync_folder(path: Path) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The content of a JSON file. DataError for a file that is missing, too large, not UTF-8 or not JSON."""
+    """The content of a JSON file. Raises DataError if it is missing, not a regular file, too large, not UTF-8 or not JSON."""
     path = Path(path)
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+        if not stat.S_ISREG(status.st_mode):  # a downloaded model directory may link to a device, which never ends
             raise DataError(f"{path}: not a regular file")
         if status.st_size > MAX_JSON:
             raise DataError(f"{path}: larger than {MAX_JSON >> 20} MB")
@@ -73,7 +73,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON with an indent of two, keys in their order; a number that is not finite is a DataError."""
+    """Write indented JSON, keys in their order. Raises DataError for a number that is not finite."""
     try:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
@@ -82,32 +82,31 @@ def write_json(path: str | Path, content: Any) -> None:
         file.write(text + "\n")
 
 
-def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of every line that is not blank, streaming; DataError names file and line."""
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """(line number, line without its end) of a UTF-8 text file, streaming. Raises DataError naming file and line."""
     try:
         with open(path, "rb") as file:
-            number = 0
-            while line := file.readline(MAX_LINE + 1):
-                number += 1
-                where = f"{path}:{number}"
-                if len(line) > MAX_LINE:
-                    raise DataError(f"{where}: a line of more than {MAX_LINE >> 20} MB")
+            for number, line in enumerate(file, 1):
                 try:
-                    text = line.decode("utf-8")
+                    yield number, line.decode("utf-8").rstrip("\r\n").removeprefix("\ufeff")
                 except UnicodeDecodeError as error:
-                    raise DataError(f"{where}: not UTF-8 at byte {error.start} of the line") from None
-                if not text.strip():
-                    continue
-                row = _parse(text, where)
-                if not isinstance(row, dict):
-                    raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}")
-                yield number, row
+                    raise DataError(f"{path}:{number}: not UTF-8 at byte {error.start} of the line") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
 
 
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of every line that is not blank, streaming. Raises DataError naming file and line."""
+    for number, line in read_lines(path):
+        if line.strip():
+            row = _parse(line, f"{path}:{number}")
+            if not isinstance(row, dict):
+                raise DataError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
+            yield number, row
+
+
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object a line, keys in their order; a number that is not finite is a DataError."""
+    """Write one JSON object a line, keys in their order. Raises DataError for a number that is not finite."""
     with write_atomic(path) as file:
         for row in rows:
             try:
@@ -117,7 +116,7 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """A header and one line per row; a row without one of the columns is a DataError, for a blank cell draws as 0."""
+    """Write a header and one line per row. Raises DataError for a missing value, because DVC plots a blank cell as 0."""
     with write_atomic(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -128,8 +127,8 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
             writer.writerow([row[column] for column in columns])
 
 
-def has_half_characters(text: str) -> bool:
-    """Whether text holds half of a surrogate pair, which JSON's escapes allow and UTF-8 cannot write."""
+def has_lone_surrogate(text: str) -> bool:
+    """Whether text holds a lone surrogate, which JSON's escapes allow and UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -140,7 +139,7 @@ def has_half_characters(text: str) -> bool:
 def fingerprint(path: str | Path) -> str:
     """SHA-256, in hexadecimal, of a file's bytes or of a folder's relative names and contents.
 
-    As in DVC, files in a folder that match a pattern of the .dvcignore in the current directory do not count.
+    As in DVC, files in a folder that match a pattern of the .dvcignore in the current directory are ignored.
     """
     path = Path(path)
     if not path.is_dir():
@@ -166,47 +165,22 @@ def _digest(path: Path) -> str:
 
 
 def _parse(text: str, where: str) -> Any:
-    """JSON in the strict sense: numbers finite, no key twice in an object; a byte order mark in front is accepted."""
+    """Parse JSON. Raises DataError for NaN, Infinity and a key that an object has twice, which Python's parser accepts."""
 
     def refuse_constant(name: str):
         raise DataError(f"{where}: {name} is not JSON")
 
-    def finite(literal: str) -> float:
-        number = float(literal)
-        if math.isinf(number):
-            raise DataError(f"{where}: {literal:.40} is too large a number")
-        return number
-
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
         if len(content) != len(pairs):
-            seen: set[str] = set()
-            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-            raise DataError(f"{where}: key {shown(twice)} stands twice in one object")
+            key = Counter(name for name, _ in pairs).most_common(1)[0][0]
+            raise DataError(f"{where}: key {shown(key)} occurs twice in one object")
         return content
 
     try:
-        content = json.loads(
-            text.removeprefix("\ufeff"),
-            parse_constant=refuse_constant,
-            parse_float=finite,
-            object_pairs_hook=unique,
-        )
+        return json.loads(text.removeprefix("\ufeff"), parse_constant=refuse_constant, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON: {error.msg} at column {error.colno}") from None
-    except ValueError:  # Python reads whole numbers of up to 4300 digits
-        raise DataError(f"{where}: a whole number of thousands of digits") from None
-    except RecursionError:
-        raise DataError(f"{where}: not JSON: nested too deeply") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(content):
-        raise DataError(f"{where}: nested too deeply: more than {MAX_DEPTH} objects and arrays within each other")
-    return content
-
-
-def _is_deep(content: Any) -> bool:
-    """Whether more than MAX_DEPTH objects and arrays stand within each other; without recursion."""
-    level = [content]
-    for _ in range(MAX_DEPTH):
-        inner = (value.values() if isinstance(value, dict) else value for value in level)
-        level = [member for members in inner for member in members if isinstance(member, dict | list)]
-    return bool(level)
+        line = f"line {error.lineno}, " if "\n" in text else ""
+        raise DataError(f"{where}: not JSON: {error.msg} at {line}column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # an integer of more than 4300 digits; nested too deeply
+        raise DataError(f"{where}: not JSON that Python can read: {error}") from None

@@ -2,9 +2,20 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import create_model, model_validator
 
-from picollm.core.config import Count, OpenShare, Positive, RowCount, Settings, Share, Text, Weight
+from picollm.core.config import Count, OpenShare, Positive, RowCount, Settings, Share, Weight
+from picollm.datagen.sources import PREFERENCES, SFT, STORIES, Source
+from picollm.datagen.sources.own_files import RawPattern
+
+
+def _keys_of(sources: dict[str, Source]) -> type[Settings]:
+    """A base class with one key for each source that has settings of its own."""
+    keys = {name: (source.settings, ...) for name, source in sources.items() if source.settings}
+    return create_model("SourceSettings", __base__=Settings, **keys)
+
+
+Weights = create_model("Weights", __base__=Settings, **dict.fromkeys(STORIES, (Weight, ...)))
 
 
 class Mix(Settings):
@@ -21,28 +32,19 @@ class Mix(Settings):
         return self
 
 
-class Weights(Settings):
-    everyday: Weight
-    tinystories: Weight
-    files: Weight
-
-
-class TinyStories(Settings):
-    path: Text
-    revision: Text
-
-
-class Corpus(Settings):
+class Corpus(_keys_of(STORIES)):
     """What the base model and the tokenizer are trained on."""
 
     section: ClassVar[str] = "corpus"
-    source: Literal["everyday", "tinystories", "files", "mix"]
+    source: Literal[*STORIES, "mix"]
     weights: Weights
     specification_share: Share
-    tinystories: TinyStories
-    files: Text
     documents: Count
     validation_documents: Count
+
+    def count(self, split: str) -> int:
+        """The number of documents of a split."""
+        return self.documents if split == "train" else self.validation_documents
 
     @model_validator(mode="after")
     def _weights(self):
@@ -56,13 +58,13 @@ class Stories(Settings):
     withheld: OpenShare
 
 
-class SftData(Settings):
+class SftData(_keys_of(SFT)):
     """Where the SFT rows come from; read by make_datasets alone."""
 
     section: ClassVar[str] = "sft"
-    source: Literal["templates", "jsonl"]
-    files: Text
-    monitor: Text | None
+    source: Literal[*SFT]
+    files: RawPattern
+    monitor: RawPattern | None
     mix: Mix
     invented: Share
     rows: RowCount
@@ -71,10 +73,10 @@ class SftData(Settings):
     monitor_pairs: RowCount
 
 
-class Preferences(Settings):
+class Preferences(_keys_of(PREFERENCES)):
     section: ClassVar[str] = "preferences"
-    source: Literal["templates", "jsonl"]
-    files: Text
+    source: Literal[*PREFERENCES]
+    files: RawPattern
     temperature: Positive
     contrast: Share
     rows: RowCount

@@ -1,14 +1,13 @@
 """SFTRecord and PreferenceRecord: the public JSONL formats, one JSON object a line."""
 
-import math
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from picollm.core.errors import DataError, shown
-from picollm.core.files import has_half_characters, read_jsonl
+from picollm.core.files import END_OF_TEXT, has_lone_surrogate, read_jsonl
 
 PROMPT_KEYS = ("prompt", "input")
 RESPONSE_KEYS = ("response", "completion", "output")
@@ -18,7 +17,10 @@ OWN_STRATUM = "own"
 
 @dataclass(frozen=True)
 class SFTRecord:
-    """A prompt and the response to learn; `input` repeats the prompt."""
+    """A prompt and the response to learn.
+
+    `input` repeats the prompt. `origin` is the user's file and line ("data/raw/sft.jsonl:12"), None for a generated row.
+    """
 
     id: str
     prompt: str
@@ -27,13 +29,16 @@ class SFTRecord:
     origin: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if key != "origin" or value}
+        return _to_dict(self)
 
 
 @dataclass(frozen=True)
 class PreferenceRecord:
-    """Two responses to one prompt. `p_chosen` is the probability with which the rule labels the pair as it is labelled,
-    None where no rule drew the label; the scores are the dread of each response."""
+    """Two responses to one prompt.
+
+    The scores are the dread of each response. `p_chosen` is the probability with which the rule labels the pair as it is
+    labelled, None if the rule did not draw the label. `input` and `origin` as in SFTRecord.
+    """
 
     id: str
     prompt: str
@@ -47,50 +52,57 @@ class PreferenceRecord:
     origin: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if key != "origin" or value}
+        return _to_dict(self)
 
 
-def parse_sft_row(row: dict[str, Any], where: str, id: str) -> SFTRecord:
-    """A row of a user's file: the prompt under `prompt` or `input`, the response under `response`, `completion` or
-    `output`. `id` serves a row that has none of its own; keys of other names are ignored.
+def _to_dict(record: SFTRecord | PreferenceRecord) -> dict[str, Any]:
+    """The keys of a JSONL row, `origin` only if there is one."""
+    return {key: value for key, value in asdict(record).items() if key != "origin" or value is not None}
 
-    Raises DataError naming `where` (file and line), the key and what is wrong with it.
+
+def parse_sft_row(row: dict[str, Any], where: str, id: str, origin: str | None) -> SFTRecord:
+    """The record of a JSONL row: the prompt under `prompt` or `input`, the response under one of RESPONSE_KEYS.
+
+    `id` is used if the row has no id of its own; unknown keys are ignored. Raises DataError naming `where` (file and line),
+    the key and what is wrong with it.
     """
-    _refuse_other_forms(row, where)
+    _refuse_other_formats(row, where)
     prompt = _prompt(row, where)
     found = [key for key in RESPONSE_KEYS if key in row]
     if len(found) != 1:
         named = f"has {' and '.join(found)}" if found else "has none of them"
         raise DataError(f"{where}: expected one of {', '.join(RESPONSE_KEYS)}; the row {named}")
-    return SFTRecord(_id(row, where, id), prompt, prompt, _text(row, found[0], where))
+    return SFTRecord(_id(row, where, id), prompt, prompt, _text(row, found[0], where), origin)
 
 
-def parse_preference_row(row: dict[str, Any], where: str, id: str, score: Callable[[str], float]) -> PreferenceRecord:
-    """A row of a user's file: the prompt as in `parse_sft_row`, the responses under `chosen` and `rejected`.
+def parse_preference_row(
+    row: dict[str, Any], where: str, id: str, origin: str | None, score: Callable[[str], float]
+) -> PreferenceRecord:
+    """The record of a JSONL row: the prompt as in `parse_sft_row`, the responses under `chosen` and `rejected`.
 
-    `chosen_score`, `rejected_score`, `p_chosen` and `stratum` may be given; scores that are not come from `score`.
+    `chosen_score`, `rejected_score`, `p_chosen` and `stratum` are optional; missing scores are computed by `score`.
     """
-    _refuse_other_forms(row, where)
+    _refuse_other_formats(row, where)
     prompt = _prompt(row, where)
     chosen, rejected = (_text(row, key, where) for key in ("chosen", "rejected"))
     if chosen == rejected:
         raise DataError(f"{where}: chosen and rejected are equal")
     scores = [
-        score(text) if row.get(key) is None else _number(row, key, where, -sys.float_info.max, sys.float_info.max)
+        score(text) if row.get(key) is None else _number(row, key, where)
         for key, text in (("chosen_score", chosen), ("rejected_score", rejected))
     ]
-    p_chosen = None if row.get("p_chosen") is None else _number(row, "p_chosen", where, 0.0, 1.0)
+    p_chosen = None if row.get("p_chosen") is None else _number(row, "p_chosen", where)
+    if p_chosen is not None and not 0 <= p_chosen <= 1:
+        raise DataError(f"{where}: p_chosen: {p_chosen}; expected a probability in [0, 1]")
     stratum = _text(row, "stratum", where) if "stratum" in row else OWN_STRATUM
-    if not stratum.isidentifier():
+    if not stratum.isidentifier():  # it becomes part of a metric's name
         raise DataError(f"{where}: stratum: {shown(stratum)}; expected a word of letters, digits and _, no digit first")
-    return PreferenceRecord(_id(row, where, id), prompt, prompt, chosen, rejected, *scores, p_chosen, stratum)
+    return PreferenceRecord(_id(row, where, id), prompt, prompt, chosen, rejected, *scores, p_chosen, stratum, origin)
 
 
 def read_sft(path: str | Path) -> list[SFTRecord]:
     """The records of a file that make_datasets wrote."""
-    return _unique(
-        ((parse_sft_row(row, f"{path}:{line}", f"row-{line}"), line) for line, row in read_jsonl(path)), path
-    )
+    return _read(path, parse_sft_row)
 
 
 def read_preferences(path: str | Path) -> list[PreferenceRecord]:
@@ -99,26 +111,19 @@ def read_preferences(path: str | Path) -> list[PreferenceRecord]:
     def no_score(text: str) -> float:
         raise DataError(f"{path}: a row without chosen_score or rejected_score; run make_datasets again")
 
-    return _unique(
-        (
-            (parse_preference_row(row, f"{path}:{line}", f"row-{line}", no_score), line)
-            for line, row in read_jsonl(path)
-        ),
-        path,
-    )
+    return _read(path, partial(parse_preference_row, score=no_score))
 
 
-def _unique(records: Iterable[tuple[Any, int]], path: str | Path) -> list:
+def _read(path: str | Path, parse: Callable) -> list:
     lines: dict[str, int] = {}
-    members = []
-    for record, line in records:
+    records = []
+    for line, row in read_jsonl(path):
+        record = parse(row, f"{path}:{line}", f"row-{line}", row.get("origin"))
         if record.id in lines:
-            raise DataError(f"{path}:{line}: id {shown(record.id)} stands in line {lines[record.id]} too")
+            raise DataError(f"{path}:{line}: id {shown(record.id)} is used in line {lines[record.id]} too")
         lines[record.id] = line
-        members.append(record)
-    if not members:
-        raise DataError(f"{path}: holds no rows")
-    return members
+        records.append(record)
+    return records
 
 
 def _keys(row: dict[str, Any]) -> str:
@@ -143,39 +148,38 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
         raise DataError(f"{where}: {key}: expected text, found {shown(value)}")
     if not value.strip():
         raise DataError(f"{where}: {key}: the text is empty")
-    if has_half_characters(value):
-        raise DataError(f"{where}: {key}: holds half of a surrogate pair, which is no text")
+    if has_lone_surrogate(value):
+        raise DataError(f"{where}: {key}: holds a lone surrogate, which UTF-8 cannot encode")
+    if END_OF_TEXT in value:
+        raise DataError(f"{where}: {key}: holds {END_OF_TEXT}; remove it: the end of a response is added in training")
     return value
 
 
-def _number(row: dict[str, Any], key: str, where: str, low: float, high: float) -> float:
+def _number(row: dict[str, Any], key: str, where: str) -> float:
     value = row[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        limits = f" in [{low:g}, {high:g}]" if high - low < math.inf else ""
-        raise DataError(f"{where}: {key}: {shown(value)}; expected a number{limits}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{where}: {key}: {shown(value)}; expected a number")
     return float(value)
 
 
 def _id(row: dict[str, Any], where: str, id: str) -> str:
-    value = row.get("id", id)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value or has_half_characters(value):
-        raise DataError(f"{where}: id: {shown(value)}; expected text or a whole number")
-    return value
+    value = id if row.get("id") is None else row["id"]
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise DataError(f"{where}: id: {shown(value)}; expected text or an integer")
+    return str(value)
 
 
-def _refuse_other_forms(row: dict[str, Any], where: str) -> None:
-    """Forms that are common elsewhere and would be misread here: TRL's conversations, Alpaca's instructions."""
+def _refuse_other_formats(row: dict[str, Any], where: str) -> None:
+    """Refuse formats that would be misread: TRL's conversational format, Alpaca's instructions."""
     if "instruction" in row and "prompt" not in row:
         raise DataError(
-            f"{where}: instruction: Alpaca's form. picollm reads one prompt a row: join instruction and input under "
+            f"{where}: instruction: Alpaca's format. picollm reads one prompt a row: join instruction and input under "
             "the key prompt"
         )
     for key in CHAT_KEYS:
         value = row.get(key)
         if isinstance(value, list) and (not value or isinstance(value[0], dict)):
             raise DataError(
-                f"{where}: {key}: TRL's conversational form (a list of messages). picollm reads plain text: join the "
+                f"{where}: {key}: TRL's conversational format (a list of messages). picollm reads plain text: join the "
                 "messages into one prompt and one response a row"
             )

@@ -15,12 +15,14 @@ COLUMN = "text"
 
 def read_corpus(path: str | Path, batch_rows: int) -> Iterator[list[str]]:
     """The column `text` of a parquet file, `batch_rows` texts at a time. Raises DataError naming the file."""
-    # What is read ahead would be kept to the end of the file.
+    # With pre_buffer what was read ahead would be kept in memory to the end of the file.
     with _readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
         names = file.schema_arrow.names
-        kind = file.schema_arrow.field(COLUMN).type if names.count(COLUMN) == 1 else pa.null()
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise DataError(f"{path}: expected one column {COLUMN!r} of strings, found columns {names}")
+        if names.count(COLUMN) != 1:
+            raise DataError(f"{path}: expected one column {COLUMN!r}, found columns {', '.join(names)}")
+        column_type = file.schema_arrow.field(COLUMN).type
+        if not _is_text(column_type):
+            raise DataError(f"{path}: column {COLUMN!r}: expected strings, found {column_type}")
         rows = 0
         for batch in file.iter_batches(batch_size=batch_rows, columns=[COLUMN]):
             texts = batch.column(0).to_pylist()
@@ -28,6 +30,12 @@ def read_corpus(path: str | Path, batch_rows: int) -> Iterator[list[str]]:
                 raise DataError(f"{path}: row {rows + texts.index(None) + 1} has no {COLUMN}")
             rows += len(texts)
             yield texts
+
+
+def _is_text(column_type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(column_type):
+        column_type = column_type.value_type
+    return any(check(column_type) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 @contextmanager

@@ -13,8 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from picollm.core.errors import TokenizerError
-
-END_OF_TEXT = "<|endoftext|>"
+from picollm.core.files import END_OF_TEXT
 
 # GPT-2's split, which ByteLevel applies, is
 # 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+

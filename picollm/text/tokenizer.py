@@ -17,8 +17,8 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from picollm.core.errors import DataError, TokenizerError, shown
-from picollm.core.files import has_half_characters, read_json, write_json
-from picollm.text.byte_level import END_OF_TEXT, byte_level_tokenizer, tiktoken_encoding, tokenizer_of
+from picollm.core.files import END_OF_TEXT, has_lone_surrogate, read_json, write_json
+from picollm.text.byte_level import byte_level_tokenizer, tiktoken_encoding, tokenizer_of
 
 TOKENIZER_FILE, CONFIG_FILE, MODEL_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json", "config.json"
 ROLES = ("bos", "eos", "pad")
@@ -182,7 +182,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     path = Path(folder) / TOKENIZER_FILE
     tokenizer = _read_tokenizer(path)
     config = _read_optional(path.with_name(CONFIG_FILE))
-    if has_half_characters(json.dumps(config, ensure_ascii=False)):
+    if has_lone_surrogate(json.dumps(config, ensure_ascii=False)):
         raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: holds half of a surrogate pair, which is no text")
     model_config = _read_optional(path.with_name(MODEL_CONFIG_FILE))
     names = {role: _special_token(role, tokenizer, config, model_config, path) for role in ("bos", "eos")}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,11 +18,11 @@ PAIR = {"prompt": "Tell.", "chosen": "It screamed.", "rejected": "It smiled."}
 
 
 def sft(row):
-    return parse_sft_row(row, "sft.jsonl:12", "sft-12")
+    return parse_sft_row(row, "sft.jsonl:12", "sft-12", None)
 
 
 def preference(row):
-    return parse_preference_row(row, "pairs.jsonl:12", "pairs-12", lambda text: float(len(text)))
+    return parse_preference_row(row, "pairs.jsonl:12", "pairs-12", None, lambda text: float(len(text)))
 
 
 @pytest.mark.parametrize("prompt_key", ["prompt", "input"])
@@ -64,13 +65,13 @@ def test_keys_of_other_names_are_ignored():
         ({"prompt": 7, "response": "r"}, "prompt: expected text, found 7"),
         ({"prompt": "p", "input": None, "response": "r"}, "input: expected text, found None"),
         ({"prompt": "p", "response": ["r"]}, r"response: expected text, found \['r'\]"),
-        ({"prompt": "p", "response": "a\ud83d"}, "response: holds half of a surrogate pair"),
+        ({"prompt": "p", "response": "a\ud83d"}, "response: holds a lone surrogate"),
+        ({"prompt": "p", "response": "The end.<|endoftext|>"}, r"response: holds <\|endoftext\|>; remove it"),
+        ({"input": "p<|endoftext|> q", "response": "r"}, r"input: holds <\|endoftext\|>"),
         ({"prompt": "p", "response": "r", "id": ""}, "id: ''"),
-        ({"prompt": "p", "response": "r", "id": None}, "id: None"),
         ({"prompt": "p", "response": "r", "id": True}, "id: True"),
         ({"prompt": "p", "response": "r", "id": 1.5}, "id: 1.5"),
-        ({"prompt": "p", "response": "r", "id": "\ud83d"}, "id: "),
-        ({"instruction": "Translate.", "input": "p", "output": "r"}, "instruction: Alpaca's form.* key prompt"),
+        ({"instruction": "Translate.", "input": "p", "output": "r"}, "instruction: Alpaca's format.* key prompt"),
     ],
 )
 def test_a_bad_sft_row_names_its_place_key_and_reason(row, reason):
@@ -90,17 +91,18 @@ def test_a_bad_sft_row_names_its_place_key_and_reason(row, reason):
         {"prompt": "p", "response": "r", "messages": [{"role": "user", "content": "p"}]},
     ],
 )
-def test_the_conversational_form_is_refused_with_advice(row):
+def test_the_conversational_format_is_refused_with_advice(row):
     for parse in (sft, preference):
-        with pytest.raises(DataError, match=r"^\w+\.jsonl:12: \w+: TRL's conversational form.*join the messages"):
+        with pytest.raises(DataError, match=r"^\w+\.jsonl:12: \w+: TRL's conversational format.*join the messages"):
             parse(row)
 
 
-def test_whole_number_ids_become_text():
+def test_integer_ids_become_text_and_null_is_no_id():
     assert sft({"id": 0, "prompt": "p", "response": "r"}).id == "0"
+    assert sft({"id": None, "prompt": "p", "response": "r"}).id == "sft-12"
 
 
-def test_a_pair_keeps_what_it_brings_and_is_scored_where_it_brings_no_score():
+def test_a_pair_keeps_what_it_has_and_is_scored_if_it_has_no_score():
     row = {**PAIR, "id": "a", "chosen_score": -3, "p_chosen": 0.25, "stratum": "degree"}
     assert preference(row) == PreferenceRecord(
         "a", "Tell.", "Tell.", "It screamed.", "It smiled.", -3.0, 10.0, 0.25, "degree"
@@ -117,14 +119,12 @@ def test_probabilities_take_both_ends_of_their_range(p_chosen):
     [
         ({"chosen": "It smiled."}, "chosen and rejected are equal"),
         ({"rejected": ""}, "rejected: the text is empty"),
+        ({"rejected": "It<|endoftext|>"}, r"rejected: holds <\|endoftext\|>"),
         ({"chosen": 3}, "chosen: expected text, found 3"),
-        ({"p_chosen": 1.01}, r"p_chosen: 1.01; expected a number in \[0, 1\]"),
+        ({"p_chosen": 1.01}, r"p_chosen: 1.01; expected a probability in \[0, 1\]"),
         ({"p_chosen": -0.1}, "p_chosen: -0.1"),
         ({"p_chosen": "0.5"}, "p_chosen: '0.5'"),
         ({"p_chosen": True}, "p_chosen: True"),
-        ({"chosen_score": float("nan")}, "chosen_score: nan; expected a number$"),
-        ({"rejected_score": float("inf")}, "rejected_score: inf; expected a number$"),
-        ({"rejected_score": 10**400}, "rejected_score: 10+; expected a number$"),
         ({"chosen_score": "3"}, "chosen_score: '3'"),
         ({"stratum": ""}, "stratum: the text is empty"),
         ({"stratum": None}, "stratum: expected text"),
@@ -147,13 +147,21 @@ def test_a_pair_without_a_key_names_it(key):
 def test_written_records_are_read_again_with_their_keys_in_order(tmp_path):
     rows = [sft({"id": name, "prompt": "p", "response": f"é {name}\n"}) for name in ("a", "b")]
     pairs = [preference({**PAIR, "id": "a"}), preference({**PAIR, "id": "b", "p_chosen": 0.1 + 0.2})]
+    pairs[1] = replace(pairs[1], origin="data/raw/pairs.jsonl:12")
     write_jsonl(tmp_path / "sft.jsonl", (record.to_dict() for record in rows))
     write_jsonl(tmp_path / "pairs.jsonl", (record.to_dict() for record in pairs))
     assert read_sft(tmp_path / "sft.jsonl") == rows
     assert read_preferences(tmp_path / "pairs.jsonl") == pairs
-    keys = [list(json.loads((tmp_path / f"{name}.jsonl").read_text().splitlines()[0])) for name in ("sft", "pairs")]
-    assert keys[0] == ["id", "prompt", "input", "response"]
-    assert keys[1] == [*keys[0][:3], "chosen", "rejected", "chosen_score", "rejected_score", "p_chosen", "stratum"]
+    keys = [list(json.loads(line)) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
+    assert list(rows[0].to_dict()) == ["id", "prompt", "input", "response"]
+    scores = ["chosen_score", "rejected_score", "p_chosen", "stratum"]
+    assert keys[0] == ["id", "prompt", "input", "chosen", "rejected", *scores]
+    assert keys[1] == [*keys[0], "origin"]
+
+
+def test_the_origin_is_where_the_caller_says_and_not_a_key_of_the_users_row():
+    row = {"prompt": "p", "response": "r", "origin": "the web"}
+    assert parse_sft_row(row, "sft.jsonl:12", "a", "data/raw/sft.jsonl:12").origin == "data/raw/sft.jsonl:12"
 
 
 def test_rows_without_an_id_are_named_after_their_line(tmp_path):
@@ -161,21 +169,19 @@ def test_rows_without_an_id_are_named_after_their_line(tmp_path):
     assert read_sft(tmp_path / "sft.jsonl")[0].id == "row-2"
 
 
-def test_an_id_that_stands_twice_names_both_lines(tmp_path):
+def test_an_id_that_occurs_twice_names_both_lines(tmp_path):
     rows = [{"id": name, "prompt": "p", "response": "r"} for name in ("a", "b", "a")]
     write_jsonl(tmp_path / "sft.jsonl", rows)
-    with pytest.raises(DataError, match=r"sft\.jsonl:3: id 'a' stands in line 1 too"):
+    with pytest.raises(DataError, match=r"sft\.jsonl:3: id 'a' is used in line 1 too"):
         read_sft(tmp_path / "sft.jsonl")
 
 
-def test_a_file_without_rows_is_refused(tmp_path):
-    (tmp_path / "sft.jsonl").write_text("\n")
-    for read in (read_sft, read_preferences):
-        with pytest.raises(DataError, match=r"sft\.jsonl: holds no rows"):
-            read(tmp_path / "sft.jsonl")
+def test_a_file_may_be_empty(tmp_path):
+    (tmp_path / "sft.jsonl").write_text("")
+    assert read_sft(tmp_path / "sft.jsonl") == read_preferences(tmp_path / "sft.jsonl") == []
 
 
-def test_pairs_of_the_pipeline_must_bring_their_scores(tmp_path):
+def test_pairs_of_the_pipeline_must_have_scores(tmp_path):
     write_jsonl(tmp_path / "pairs.jsonl", [{**PAIR, "chosen_score": 1.0}])
     with pytest.raises(DataError, match=r"pairs\.jsonl: a row without chosen_score or rejected_score"):
         read_preferences(tmp_path / "pairs.jsonl")

@@ -1,0 +1,120 @@
+"""The embedded stories: everyday stories for pretraining, and horror stories and pairs with known labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import TYPE_CHECKING
+
+from picollm.records.jsonl import PreferenceRecord, SFTRecord
+from picollm.stories.compose import Parts, specifications
+from picollm.stories.dread import dread
+from picollm.stories.everyday import everyday_stories, invented_spec
+from picollm.stories.labels import label_pair
+from picollm.stories.spec import StorySpec, prompt_text
+from picollm.stories.templates import shade_plan, write_story
+
+if TYPE_CHECKING:
+    from picollm.datagen.settings import Corpus, Preferences, SftData
+
+HORROR_TONES = ("eerie", "dark")
+
+
+class Specifications:
+    """Draws story specifications: for `unseen` from the withheld parts, for every other split from all other parts.
+
+    No specification is drawn twice, whatever its purpose. Each purpose has a random stream of its own, so that a change in
+    one data set leaves the bytes of the others.
+    """
+
+    def __init__(self, seed: int, withheld: float):
+        self.seed = seed
+        self.seen_parts, self.withheld_parts = Parts.split(seed, withheld)
+        self.seen_taken, self.withheld_taken = set(), set()
+
+    def draw(self, purpose: str, split: str, count: int) -> list[StorySpec]:
+        """`count` specifications for one split of the data set `purpose`."""
+        rng = self.rng(f"{purpose} {split} specifications")
+        if split == "unseen":
+            return specifications(self.withheld_parts, rng, count, self.withheld_taken)
+        return specifications(self.seen_parts, rng, count, self.seen_taken)
+
+    def for_corpus(self, rng: Random) -> StorySpec:
+        """A specification for a pretraining document."""
+        return specifications(self.seen_parts, rng, 1, self.seen_taken)[0]
+
+    def rng(self, purpose: str) -> Random:
+        """The random stream of a purpose."""
+        return Random(f"{self.seed} {purpose}")
+
+
+def stories(settings: Corpus, specs: Specifications, split: str) -> Iterator[str]:
+    """Everyday stories for pretraining, some of them told from a specification."""
+    rng = specs.rng(f"corpus {split} everyday")
+    return everyday_stories(rng, settings.count(split), settings.specification_share, specs.for_corpus)
+
+
+def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTRecord]]:
+    """Stories in the tones of `settings.mix`, each told from a specification of its own."""
+    tones = settings.mix.model_dump()
+    rows = {}
+    for split, count in _counts(settings).items():
+        rng = specs.rng(f"sft {split} stories")
+        invented_rng = specs.rng(f"sft {split} invented")
+        rows[split] = []
+        for number, composed in enumerate(specs.draw("sft", split, count)):
+            invented = split == "train" and invented_rng.random() < settings.invented
+            spec = invented_spec(invented_rng) if invented else composed
+            story = _tell(spec, rng.choices(list(tones), list(tones.values()))[0], rng)
+            rows[split].append(SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story))
+    return rows
+
+
+def monitor_pairs(settings: SftData, specs: Specifications) -> list[PreferenceRecord]:
+    """A wholesome story and a horror story of each specification; the one with more dread is chosen."""
+    rng = specs.rng("monitor stories")
+    pairs = []
+    for number, spec in enumerate(specs.draw("monitor", "validation", settings.monitor_pairs)):
+        stories = [_tell(spec, "wholesome", rng), _tell(spec, rng.choice(HORROR_TONES), rng)]
+        (low, rejected), (high, chosen) = sorted((dread(story), story) for story in stories)
+        prompt = prompt_text(spec)
+        pairs.append(
+            PreferenceRecord(f"monitor-{number}", prompt, prompt, chosen, rejected, high, low, 1.0, "contrast")
+        )
+    return pairs
+
+
+def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
+    """Two stories of each specification: wholesome and horror (contrast), or eerie and dark (degree), labelled by the rule."""
+    rows = {}
+    for split, count in _counts(settings).items():
+        story_rng, label_rng = specs.rng(f"preferences {split} stories"), specs.rng(f"preferences {split} labels")
+        rows[split] = []
+        for number, spec in enumerate(specs.draw("preferences", split, count)):
+            stratum = "contrast" if story_rng.random() < settings.contrast else "degree"
+            tones = ["wholesome", story_rng.choice(HORROR_TONES)] if stratum == "contrast" else list(HORROR_TONES)
+            story_rng.shuffle(tones)
+            stories = tuple(_tell(spec, tone, story_rng) for tone in tones)
+            scores = tuple(dread(story) for story in stories)
+            rows[split].append(
+                label_pair(
+                    f"pair-{split}-{number}",
+                    prompt_text(spec),
+                    stories,
+                    scores,
+                    settings.temperature,
+                    stratum,
+                    label_rng,
+                )
+            )
+    return rows
+
+
+def _counts(settings: SftData | Preferences) -> dict[str, int]:
+    """Rows by split; unseen has as many as test."""
+    test = settings.test_rows
+    return {"train": settings.rows, "validation": settings.validation_rows, "test": test, "unseen": test}
+
+
+def _tell(spec: StorySpec, tone: str, rng: Random) -> str:
+    return write_story(spec, shade_plan(tone, rng), rng)
