@@ -42,7 +42,12 @@ def main():
             measured = encoded.fit(context, p.truncate).compare(encoded)
             numbers |= {f"{name}.{key}": value for key, value in measured.items()}
             if measured["truncated_prompts"]:
-                print(f"{path}: truncated {measured}", flush=True)
+                print(
+                    f"{path}: of {measured['rows']} rows {measured['truncated_prompts']} lose the beginning of their prompt, "
+                    f"{measured['truncated_responses']} responses their end (the longest row takes {measured['tokens_max']} tokens, "
+                    f"the context is {context})",
+                    flush=True,
+                )
     files.write_json("metrics/details/lengths.json", numbers)
     with files.write_atomic("data/lengths_checked.txt") as file:
         file.write("the rows were compared with the model's context\n")

@@ -53,12 +53,12 @@ class Evaluation(dict):
 
 @plain_style
 def curves(monitor_csv: str | Path, dpo_csv: str | Path) -> Figure:
-    """Mean log-probs of the monitor pairs during SFT, if there is such a file; mean implicit rewards during DPO."""
-    monitored = Path(monitor_csv).exists()
+    """Mean log-probs of the monitor pairs during SFT, if there are any; mean implicit rewards during DPO."""
+    logps = read_table(monitor_csv, ("step", "logps/chosen", "logps/rejected"), may_be_empty=True)
+    monitored = len(logps) > 0
     figure = Figure(figsize=(11 if monitored else 6, 4.2), layout="constrained")
     *left, right = figure.subplots(1, 2 if monitored else 1, squeeze=False)[0]
     for axes in left:
-        logps = read_table(monitor_csv, ("step", "logps/chosen", "logps/rejected"))
         _plot(axes, logps, "logps/chosen", CHOSEN)
         _plot(axes, logps, "logps/rejected", REJECTED)
         values = logps[["logps/chosen", "logps/rejected"]]

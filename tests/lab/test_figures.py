@@ -96,8 +96,9 @@ def test_the_axis_of_log_probs_is_labelled_whatever_their_range(folder, logps, s
     assert [float(text.replace("\u2212", "-")) for text in texts] == labelled
 
 
-def test_without_a_monitor_the_rewards_stand_alone(folder):
-    (axes,) = plots.curves(folder / "absent.csv", folder / "dpo.csv").axes
+def test_without_monitor_pairs_the_rewards_stand_alone(folder):
+    files.write_csv(folder / "monitor.csv", MONITOR, [])
+    (axes,) = plots.curves(folder / "monitor.csv", folder / "dpo.csv").axes
     assert legend(axes) == ["chosen", "rejected", "margins"]
 
 
