@@ -74,6 +74,17 @@ def test_a_wrong_setting_ends_with_a_message_and_no_traceback(project, change, m
     assert "Traceback" not in output
 
 
+def test_a_wrong_setting_of_the_last_stage_stops_the_first_before_any_output_is_touched(project):
+    before = project.hashes()
+    project.replace("beta: 0.1", "beta: -1")
+    output = project.run("dvc", "repro", ok=False)
+    assert "dpo.beta: -1: Input should be greater than 0" in output
+    assert project.ran(output) == {"check"}
+    del before["data/checked.txt"]
+    assert project.hashes() == before
+    project.reset()
+
+
 def test_evaluation_has_every_number_that_it_promises(project):
     details = json.loads((project.folder / "metrics/details/eval.json").read_text())
     assert project.metrics() == {key: details[name] for key, name in HEADLINE.items()}

@@ -214,6 +214,7 @@ def _bars(
             axes.errorbar(x, heights, [below, above], fmt="none", ecolor="black", elinewidth=0.9, capsize=3)
         else:
             axes.bar_label(bars, fmt="%.3g", fontsize=8)
+            axes.update_datalim([(0, 1e-3)])  # if all are 0 the axis still begins at 0 and ends above
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.set_xticks(range(len(groups)), [group.replace(".", "\n", 1) for group in groups])
 
