@@ -1,7 +1,7 @@
 """picollm beside its peers: python -m benchmarks [--jobs pretrain,sft] [--repeats 7] [--device cuda] [--out results.json]
 
-Peers run in picollm's precision, without checkpointing, with the memory allocator as it comes and, on lines of their own ("memory
-kept"), with picollm's allocator settings (picollm.runtime); with --defaults a further line has TRL as documented.
+Peers run in picollm's precision, without gradient checkpointing, with the default memory allocator and, on separate lines ("memory
+kept"), with picollm's allocator settings (picollm/model/runtime.py). --defaults adds TRL with its documented defaults.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from picollm.core import entry, files
 MATRIX = "matrix product"
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 MATRIX_RUNS = 3  # a turn; the fastest of a whole run counts
-# How far the sides' numbers may be apart, relative to picollm's. In bfloat16 they differ with the order of rounding; that the work
-# is the same has been seen in float32 before.
+# Largest relative difference between a side's numbers and picollm's. In bfloat16 they differ by the order of rounding; that the work is
+# the same has been checked in float32 before.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 
 
@@ -61,7 +61,7 @@ def main():
 
 
 def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, defaults: bool) -> dict:
-    """All that is known of one job: its work, and of each side seconds, rate, memory and the ratio to picollm."""
+    """One job's work, and for each side seconds, rate, memory and the ratio to picollm."""
     print(f"{job.name}: preparing", file=sys.stderr, flush=True)
     jobs.prepare(job, folder, torch.device(device))
     sides = jobs.sides(job) | peers.sides(job, defaults)
@@ -86,7 +86,7 @@ def measure(job: Job, folder: Path, device: str, precision: str, repeats: int, d
 
 
 def _agreeing(sides: dict[str, Side], job: Job, folder: Path, device: str, precision: str) -> list[Worker]:
-    """A worker for each side, after a check that they compute the same."""
+    """A worker for each side, once they have been checked to compute the same."""
     workers = [Worker(label, device, side, job, folder, precision) for label, side in sides.items()]
     check_agreement(job, workers, precision)
     return workers

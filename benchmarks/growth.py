@@ -1,8 +1,8 @@
 """How time and memory grow: python -m benchmarks.growth [--documents 1000,10000,100000] [--figure docs/growth.png]
 
-Data: the stages make_datasets and tokenize themselves, in a folder of their own, against documents. A training step: against context,
-vocabulary and hidden size, one of them varied at a time. An exponent is the slope of the least-squares line through the logarithms of
-the last three points.
+The stages make_datasets and tokenize run in a temporary folder with a growing number of documents; a training step with growing context,
+vocabulary and hidden size, one varied at a time. An exponent is the slope of the least-squares line through the logarithms of the last
+three points.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from picollm.core import entry
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5
-# Of tokens, a batch holds the same number at every context; heads keep 32 dimensions.
+# A batch has the same number of tokens at every context; heads have 32 dimensions.
 TOKENS, CONTEXT, VOCABULARY, HIDDEN = 4096, 256, 4096, 256
 STEPS = {
     "context": [128, 256, 512, 1024, 2048],
@@ -64,7 +64,7 @@ def data_curves(counts: list[int]) -> dict[str, Points]:
 
 
 def prepare(folder: Path, documents: int) -> None:
-    """The parameters of preset smoke, but for the number of documents and a vocabulary of 2048."""
+    """Write the parameters of preset smoke, except for the number of documents and a vocabulary of 2048."""
     method = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     method["preset"] = "smoke"
     sizes = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def prepare(folder: Path, documents: int) -> None:
 
 
 def stage_cost(stage: str, folder: Path) -> tuple[float, float]:
-    """Seconds of one run of a stage, start-up included, and its peak resident set."""
+    """Seconds of one run of a stage, including start-up, and its peak resident set in bytes."""
     code = f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__'); print(open('/proc/self/status').read())"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def stage_cost(stage: str, folder: Path) -> tuple[float, float]:
 
 
 def step_cost(name: str, size: int) -> tuple[float, float]:
-    """Median seconds of a training step, and the peak memory of its process."""
+    """Median seconds of a training step, and the peak memory of its process in bytes."""
     context = size if name == "context" else CONTEXT
     hidden = size if name == "hidden size" else HIDDEN
     vocabulary = size if name == "vocabulary" else VOCABULARY

@@ -1,4 +1,4 @@
-"""The jobs: their sizes and data, picollm's side of each, and the arithmetic that they cannot do without."""
+"""The jobs: their sizes and data, picollm's side of each, and the floating-point operations that each requires."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +29,9 @@ from picollm.training.run import Run
 from picollm.training.settings import Training
 
 OWN = "picollm"
-EOS = 0  # of the tokenizer that train_bpe makes: beginning, end and padding at once
+EOS = 0  # of the tokenizer that train_bpe makes: beginning, end and padding
 BETA = 0.1
-CHECK_STEPS = 3  # losses of so many steps must agree: the first tells of the forward pass, the others of the update
+CHECK_STEPS = 3  # the losses of this many steps must agree: the first checks the forward pass, the others the update
 CHECK_PROMPTS, CHECK_TOKENS = 4, 8
 SETTINGS = Training(
     lr=1e-3,
@@ -54,7 +54,7 @@ PREFERENCE = Dpo(**dict(SETTINGS), loss="sigmoid", beta=BETA, label_smoothing=0.
 class Job:
     """`rows` rows, pairs or prompts of about `prompt` + `response` tokens; each length varies by the share `spread`.
 
-    `ending` is the probability with which each sampled token ends its row, or None where the model is left as it is.
+    `ending` is the probability with which each sampled token ends its row, or None if the model is left unchanged.
     """
 
     name: str
@@ -117,7 +117,7 @@ def all_jobs(device: str) -> dict[str, Job]:
 
 
 def tiny(job: Job) -> Job:
-    """The same job in a size that takes no time: to see whether everything runs."""
+    """The same job in a trivial size, to check that everything runs."""
     shape = replace(
         job.shape, vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
     )
@@ -128,7 +128,7 @@ def tiny(job: Job) -> Job:
 
 
 def examples(job: Job) -> list[Example]:
-    """The job's data: tokens drawn at random, the same in every process; each response ends with end-of-text."""
+    """The job's data: random tokens, the same in every process; each response ends with end-of-text."""
     rng = np.random.default_rng(7)
 
     def tokens(mean: int) -> np.ndarray:
@@ -143,7 +143,7 @@ def examples(job: Job) -> list[Example]:
 
 
 def prepare(job: Job, folder: Path, device: torch.device) -> None:
-    """Write what the sides of a job read: `model`, for DPO another `reference`, for sampling `ending` and lengths.json."""
+    """Write what the sides of a job read: `model`; for DPO also `reference`; for sampling also `ending` and lengths.json."""
     tokenizer = train_bpe(iter(["once upon a time there was a house"]), 300)
 
     def save(name: str, seed: int, change: Callable[[Transformer], None] = lambda model: None) -> None:
@@ -162,7 +162,7 @@ def prepare(job: Job, folder: Path, device: torch.device) -> None:
 
 @torch.no_grad()
 def _end_with(model: Transformer, job: Job) -> None:
-    """Move end-of-text's embedding along the mean hidden state until each token is it with probability `job.ending`."""
+    """Move the embedding of end-of-text along the mean hidden state until its probability is `job.ending` at every token."""
     if job.ending is None:
         return
     ids = torch.from_numpy(examples(job)[0].prompt)[None]
@@ -185,12 +185,12 @@ def _sample(job: Job, model: Transformer) -> list[int]:
 
 
 def lengths(folder: Path) -> list[int]:
-    """Tokens that picollm samples for each prompt, and at which every peer ends the row too."""
+    """The number of tokens that picollm samples for each prompt; the peers end each row there too."""
     return files.read_json(folder / "lengths.json")
 
 
 def units(job: Job, folder: Path) -> int:
-    """What a job's rate counts: pairs, sampled tokens, or the tokens of all rows without padding."""
+    """The units of a job's rate: pairs, sampled tokens, or the tokens of all rows without padding."""
     if job.kind in ("dpo", "score"):
         return job.rows
     if job.kind == "sample":
@@ -199,14 +199,14 @@ def units(job: Job, folder: Path) -> int:
 
 
 def flops(job: Job, folder: Path) -> float:
-    """Floating-point operations that one run cannot do without, whoever does it: of matrix products alone.
+    """Minimum floating-point operations of one run, whatever the implementation; matrix products only.
 
-    A prompt of P tokens with responses of R1, R2 ... is read at positions 0 to P - 1 once, and at P to P + R - 2 for each
-    response (nothing follows from the last token). At position t a layer takes 2 x (weights of its matrices) + 4 x hidden x
-    (t + 1) operations, the latter for the scores against t + 1 keys and the sum of their values; of the last layer's a position
-    before P - 1, where nothing is predicted, needs keys and values alone. Each of the R targets takes 2 x hidden x vocabulary
-    in the head. Training counts three times: forward, and backward to inputs and to weights. Padding, prompts read twice,
-    logits of tokens that bear no loss, recomputation and online reference passes add nothing.
+    A prompt of P tokens with responses of R1, R2 ... is processed at positions 0 to P - 1 once, and at P to P + R - 2 for each
+    response (the last token predicts nothing). At position t a layer takes 2 x (weights of its matrices) + 4 x hidden x
+    (t + 1) operations, the latter for the scores against t + 1 keys and the sum of their values; in the last layer positions
+    before P - 1, which predict nothing, need only keys and values. Each of the R targets takes 2 x hidden x vocabulary
+    in the head. Training counts three times: forward, and backward to inputs and to weights. Padding, prompts processed twice,
+    logits without a loss, recomputation and online reference passes are not counted.
     """
     shape = job.shape
     hidden, kv = shape.hidden_size, 2 * shape.hidden_size * shape.num_key_value_heads * shape.head_size
@@ -226,7 +226,7 @@ def flops(job: Job, folder: Path) -> float:
 
 
 def picollm_training(job: Job, folder: Path, precision: str, device: torch.device, compile: str = "off") -> Work:
-    """Whole optimiser steps of the training loop, over the same rows again and again."""
+    """Whole optimizer steps of the training loop, always on the same rows."""
     model = load_model(folder / "model").to(device)
     if job.kind == "dpo":
         reference = load_model(folder / "reference").to(device)
@@ -272,7 +272,7 @@ def _pair_rows(job: Job, reference_logps: np.ndarray | None) -> PairRows:
 
 
 def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
-    """Sampling, in float32 as picollm does it; checked by greedy tokens of the model whose rows do not end."""
+    """Sampling, which is always in float32; checked by greedy tokens of the model whose rows do not end."""
     model, greedy = (load_model(folder / name).to(device) for name in ("ending", "model"))
     prompts = [example.prompt.tolist() for example in examples(job)[:CHECK_PROMPTS]]
 
@@ -294,7 +294,7 @@ def picollm_score(job: Job, folder: Path, precision: str, device: torch.device) 
 
 
 def sides(job: Job) -> dict[str, Side]:
-    """picollm's way first, the one that the others are compared with."""
+    """picollm's sides of a job; the first is the one that all others are compared with."""
     builds = {OWN: {"sample": picollm_sample, "score": picollm_score}.get(job.kind, picollm_training)}
     if job.kind in ("pretrain", "sft", "dpo") and not job.large:
         builds[f"{OWN} compiled"] = partial(picollm_training, compile="on")

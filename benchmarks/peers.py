@@ -1,4 +1,4 @@
-"""The peers' sides: transformers and TRL, imported only where a side is built, and offline."""
+"""The peers' sides: transformers and TRL, imported only when a side is built, and offline."""
 
 import importlib.metadata
 import os
@@ -25,7 +25,7 @@ from benchmarks.timing import BenchmarkError, Side, Work
 from picollm.model.runtime import autocast
 from picollm.training.optim import ADAM_BETAS, make_optimizer
 
-# Nothing is fetched or reported; set before the first import of a library that reads them.
+# No downloads, no telemetry; set before the first import of a library that reads them.
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -38,7 +38,7 @@ OFFLINE = {
 
 
 def versions() -> dict[str, str]:
-    """What is installed of the extra peers, and PyTorch. Raises BenchmarkError where something is missing."""
+    """Installed versions of PyTorch and the extra `peers`. Raises BenchmarkError if one is missing."""
     try:
         return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "accelerate")}
     except importlib.metadata.PackageNotFoundError as error:
@@ -46,9 +46,9 @@ def versions() -> dict[str, str]:
 
 
 def sides(job: Job, defaults: bool) -> dict[str, Side]:
-    """The peers of a job by name, each with the allocator as it comes and with picollm's settings of it.
+    """The peers of a job by name, each with the default allocator and with picollm's allocator settings.
 
-    With `defaults` also TRL as its documentation has it.
+    With `defaults` also TRL with its documented defaults.
     """
     builds = {"transformers eager": transformers_eager} if job.large else _SIDES[job.kind]
     found = {name: Side(build) for name, build in builds.items()}
@@ -82,7 +82,7 @@ def _repeated(step: Callable[[], float]) -> Work:
 
 
 def transformers_eager(job: Job, folder: Path, precision: str, device: torch.device, compiled: bool = False) -> Work:
-    """The loop that one writes by hand: forward with labels, backward, clip, fused AdamW. No mask, for no row is padded."""
+    """A plain training loop: forward with labels, backward, clip, fused AdamW. No mask, since no row is padded."""
     model = _load(folder, "model", device).train()
     if compiled:
         model.compile()
@@ -113,7 +113,7 @@ def transformers_trainer(job: Job, folder: Path, precision: str, device: torch.d
 def trl_sft(
     job: Job, folder: Path, precision: str, device: torch.device, packing: bool = False, defaults: bool = False
 ) -> Work:
-    """SFTTrainer's own preparation, collation, loss and backward pass; packed rows are attended to through a block mask."""
+    """SFTTrainer's own preparation, collation, loss and backward pass; packed rows use a block-diagonal attention mask."""
     model = _load(folder, "model", device)
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -137,7 +137,7 @@ def trl_sft(
 def trl_dpo(
     job: Job, folder: Path, precision: str, device: torch.device, precompute: bool = False, defaults: bool = False
 ) -> Work:
-    """DPOTrainer's own collation, loss and backward pass, with the reference model at hand or its log-probs computed before."""
+    """DPOTrainer's own collation, loss and backward pass, with a reference model or with precomputed reference log-probs."""
     model, reference = (_load(folder, name, device) for name in ("model", "reference"))
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
@@ -172,7 +172,7 @@ def _tokenizer(folder: Path):
 
 
 def _arguments(job: Job, folder: Path, precision: str, device: torch.device, defaults: bool = False) -> dict:
-    """TrainingArguments for the same update as picollm's. `defaults` leaves precision and checkpointing as TRL has them."""
+    """TrainingArguments for the same update as picollm's. `defaults` keeps TRL's precision and checkpointing."""
     speed = {} if defaults else {"bf16": precision == "bfloat16", "activation_checkpointing": False}
     return {
         "output_dir": str(folder / "trainer"),
@@ -192,7 +192,7 @@ def _arguments(job: Job, folder: Path, precision: str, device: torch.device, def
 
 
 def _stepping(trainer, batch: dict) -> Work:
-    """What transformers' Trainer does in each turn of its loop, without its logging and its schedule."""
+    """What transformers' Trainer does in each step, without its logging and its schedule."""
     trainer.create_optimizer()
     model, optimizer = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
     trainer.optimizer = optimizer
@@ -211,7 +211,7 @@ def _stepping(trainer, batch: dict) -> Work:
 
 
 def transformers_generate(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
-    """generate() over all prompts at once, padded on the left; each row ends where picollm's did, all stop with the last."""
+    """generate() for all prompts at once, left-padded; each row ends where picollm's did, and the batch with the last of them."""
     model, greedy = (_load(folder, name, device).eval() for name in ("ending", "model"))
     from transformers import StoppingCriteria, StoppingCriteriaList
 
@@ -244,7 +244,7 @@ def transformers_generate(job: Job, folder: Path, precision: str, device: torch.
 
 
 def transformers_score(job: Job, folder: Path, precision: str, device: torch.device) -> Work:
-    """The naive way: padded batches in the given order, log_softmax of all logits, gather."""
+    """The naive implementation: padded batches in the given order, log_softmax of all logits, gather."""
     model = _load(folder, "model", device).eval()
     rows = [(len(example.prompt), row) for example in examples(job) for row in example.sequences()]
 

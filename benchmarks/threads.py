@@ -1,6 +1,6 @@
-"""How OpenMP's threads wait, quiet and beside a busy process: python -m benchmarks.threads
+"""How OpenMP's threads should wait, on an idle machine and beside a busy process: python -m benchmarks.threads
 
-Each cell is the median of interleaved runs in new processes, with the shapes of preset cpu.
+Each cell is the median of interleaved runs in new processes, in seconds, with the shapes of preset cpu.
 """
 
 import os
@@ -33,7 +33,7 @@ ROUNDS = 3
 
 
 def measure(name: str) -> float:
-    """Seconds of a job in this process, after one run that is not counted."""
+    """Seconds of a job in this process, after an untimed run."""
     job, build, times = JOBS[name]
     with tempfile.TemporaryDirectory() as folder:
         device = torch.device("cpu")
@@ -59,7 +59,7 @@ def main():
 
 
 def in_process(name: str, variables: dict[str, str], busy: bool) -> float:
-    """`measure` in a process of its own, if `busy` beside one that computes all the time."""
+    """`measure` in a new process; if `busy`, beside one that computes all the time."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] if busy else []
     clean = {key: text for key, text in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     try:

@@ -1,6 +1,6 @@
-"""Each side of a job in a process of its own, timed in turn: A B A B ...; memory, medians, and the machine's matrix peak.
+"""Each side of a job in its own process, timed in turn (A B A B ...); memory, medians, and the peak of matrix products.
 
-A process a side keeps peak memory, allocator and library settings apart; the turns let a slow spell of the machine fall on all.
+Separate processes keep peak memory, allocator and library settings apart; taking turns spreads slow phases of the machine over all sides.
 """
 
 import multiprocessing
@@ -26,8 +26,8 @@ class BenchmarkError(PicollmError):
 
 @dataclass(frozen=True)
 class Work:
-    """One side of a job, loaded and ready. `check` does it once or more, untimed, and returns the numbers in which all sides
-    must agree; `run` does it once more."""
+    """One side of a job, loaded and ready. `check` does it, untimed, and returns the numbers in which all sides must agree; `run`
+    does it once."""
 
     check: Callable[[], Sequence[float]]
     run: Callable[[], object]
@@ -35,15 +35,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Side:
-    """Someone's way to do a job: `build(*arguments, device)` makes its Work. `keep_memory`: with picollm's allocator settings."""
+    """An implementation of a job: `build(*arguments, device)` makes its Work. `keep_memory`: with picollm's allocator settings."""
 
     build: Callable[..., Work]
     keep_memory: bool = False
-    as_documented: bool = False  # in bfloat16, and on a CPU so slow that it runs in the first turn alone
+    as_documented: bool = False  # in bfloat16, which can be so slow on a CPU that it runs only in the first turn
 
 
 class Worker:
-    """A process that holds the Work of one side, made there."""
+    """A process that builds and holds the Work of one side."""
 
     def __init__(self, label: str, device: str, side: Side, *arguments):
         self.label, self.as_documented = label, side.as_documented
@@ -55,7 +55,7 @@ class Worker:
         self._answer()
 
     def ask(self, what: str):
-        """`check`: numbers; `run`: seconds; `memory`: bytes before and at the peak. Raises BenchmarkError where it fails."""
+        """`check`: numbers; `run`: seconds; `memory`: bytes before and at the peak. Raises BenchmarkError if it fails."""
         self.connection.send(what)
         return self._answer()
 
@@ -77,7 +77,7 @@ class Worker:
 
 
 def interleave(workers: Sequence[Worker], repeats: int) -> dict[str, list[float]]:
-    """Seconds of `repeats` runs of each worker, in turn; of one run of a side `as_documented`."""
+    """Seconds of `repeats` runs of each worker, in turn; a side `as_documented` runs once."""
     seconds = {worker.label: [] for worker in workers}
     for turn in range(repeats):
         for worker in workers:
@@ -87,14 +87,14 @@ def interleave(workers: Sequence[Worker], repeats: int) -> dict[str, list[float]
 
 
 def ratios(peer: Sequence[float], own: Sequence[float]) -> tuple[float, float, float]:
-    """The ratio of the medians, and the lowest and the highest ratio of one turn; over the turns that the peer ran in."""
+    """The ratio of the medians, and the lowest and highest ratio of one turn; over the turns in which the peer ran."""
     own = own[: len(peer)]
     turns = [theirs / ours for theirs, ours in zip(peer, own, strict=True)]
     return statistics.median(peer) / statistics.median(own), min(turns), max(turns)
 
 
 def matrix_product(size: int, precision: str, device: torch.device) -> Work:
-    """The product of two square matrices, whose best time is what matrix arithmetic can reach here: 2 size^3 FLOPs."""
+    """The product of two square matrices, 2 size^3 operations; its best time gives the peak that MFU refers to."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
@@ -108,7 +108,7 @@ def matrix_product(size: int, precision: str, device: torch.device) -> Work:
 
 
 def _serve(connection, device_name: str, side: Side, arguments: tuple) -> None:
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the table
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of libraries must not mix with the table
     try:
         os.environ["DEVICE"] = device_name
         device = runtime.set_up() if side.keep_memory else torch.device(device_name)
@@ -117,11 +117,11 @@ def _serve(connection, device_name: str, side: Side, arguments: tuple) -> None:
         connection.send((True, None))
         while True:
             connection.send((True, _answer(work, connection.recv(), before, device)))
-    except EOFError:  # the other end was closed: no more questions
+    except EOFError:  # the other end was closed
         return
     except PicollmError as error:
         connection.send((False, str(error)))
-    except BaseException:  # whatever a library raises is shown where the user looks
+    except BaseException:  # whatever a library raises is shown to the user
         connection.send((False, traceback.format_exc()))
         raise
 
@@ -144,15 +144,15 @@ def _finish(device: torch.device) -> None:
 
 
 def _held_bytes(device: torch.device) -> int:
-    """Memory of this process now, of the kind that `_peak_bytes` tells of."""
+    """Current memory of this process, of the kind that `_peak_bytes` measures."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
 
 
 def _peak_bytes(device: torch.device) -> int:
-    """Peak memory of this process: allocated on the card, or resident."""
+    """Peak memory of this process: allocated on the GPU, or resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "linux":  # ru_maxrss would count what the parent held when it forked
+    if sys.platform == "linux":  # ru_maxrss would include the parent's memory at the fork
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
