@@ -39,7 +39,7 @@ def main():
         if records:
             encoded = encode(records, tokenizer)
             name = f"{Path(path).parent.name}.{Path(path).stem}"
-            measured = encoded.fit(context, p.truncate).compare(encoded)
+            measured = encoded.fit(context, p.truncate).truncation_counts(encoded)
             numbers |= {f"{name}.{key}": value for key, value in measured.items()}
             if measured["truncated_prompts"]:
                 print(f"{path}: truncated {measured}", flush=True)

@@ -35,8 +35,8 @@ def preference(settings: Dpo) -> Objective:
 def pair_scores(model: Transformer, batch: Batch) -> PairScores:
     """What the losses read of a batch of pairs, whose `reference_logps` are set."""
     logps = target_logps(model, batch)
-    policy = sequence_logps(logps, batch.owners, batch.size)
-    lengths = sequence_logps(torch.ones_like(logps), batch.owners, batch.size)
+    policy = sequence_logps(logps, batch.sequence_ids, batch.size)
+    lengths = sequence_logps(torch.ones_like(logps), batch.sequence_ids, batch.size)
     return PairScores(*policy.chunk(2), *batch.reference_logps.chunk(2), *lengths.chunk(2))
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picollm.batching.batch import share, step_rows
+from picollm.batching.batch import micro_batches_of_rank, step_rows
 from picollm.batching.rows import Rows
 from picollm.core.errors import Interrupted, TrainingError
-from picollm.model.runtime import autocast, compiles
+from picollm.model.runtime import autocast, should_compile
 from picollm.training import distributed, interrupt
 from picollm.training.objective import Sums
 from picollm.training.optim import make_optimizer, schedule
@@ -68,7 +68,7 @@ def compile_blocks(run: Run) -> None:
     The last block computes fewer outputs and the others are alike, so there are two compilations for any number of layers.
     Attention is not compiled: its shapes differ from batch to batch.
     """
-    if compiles(run.compile, run.device, run.flops / distributed.world_size()):
+    if should_compile(run.compile, run.device, run.flops / distributed.world_size()):
         if distributed.is_main():
             print(f"{run.name}: compiling the model", flush=True)
         run.model.attend = torch.compiler.disable(run.model.attend)
@@ -229,7 +229,7 @@ def measure(run: Run, source: Rows, rows: np.ndarray) -> Sums:
 
 def _share(run: Run, source: Rows, rows: np.ndarray) -> list[tuple[np.ndarray, bool]]:
     size = run.settings.micro_batch_size
-    return share(rows, source.lengths, size, distributed.rank(), distributed.world_size())
+    return micro_batches_of_rank(rows, source.lengths, size, distributed.rank(), distributed.world_size())
 
 
 def _all_reduce(total: Sums) -> Sums:
