@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from picollm.core import config, entry, files
-from picollm.records.parquet import read_corpus, spread_texts
+from picollm.records.parquet import evenly_spaced_texts, read_corpus
 from picollm.text.settings import TokenizerSettings
 from picollm.text.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
 from picollm.text.tokens import write_tokens
@@ -21,7 +21,7 @@ def main():
     elif p.tokenizer == "gpt2":
         tokenizer = gpt2_tokenizer()
     else:
-        texts = spread_texts("data/corpus/train.parquet", BATCH_ROWS, TRAINING_ROWS)
+        texts = evenly_spaced_texts("data/corpus/train.parquet", BATCH_ROWS, TRAINING_ROWS)
         tokenizer = train_bpe(texts, p.vocabulary)
     tokenizer.save("data/tokenizer")
     numbers = {"vocabulary": tokenizer.vocab_size}
