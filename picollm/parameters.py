@@ -1,4 +1,4 @@
-"""Every settings model of the project, and the check of params.yaml and its preset as a whole."""
+"""All settings models of the project, and the check of params.yaml and its preset as a whole."""
 
 from pathlib import Path
 

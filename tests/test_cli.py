@@ -63,12 +63,12 @@ def test_help_is_quick_for_it_imports_nothing_heavy(arguments):
     assert not imported & set(HEAVY)
 
 
-def test_help_tells_the_command_and_its_options():
+def test_help_says_what_the_commands_are_for_and_lists_their_options():
     top, write = (
         subprocess.run([sys.executable, "-m", "picollm", *words], cwd=ROOT, capture_output=True, text=True).stdout
         for words in (["--help"], ["write", "--help"])
     )
-    assert "python -m picollm" in top and "write" in top
+    assert "python -m picollm" in top and "Write a horror story" in " ".join(top.split())
     assert all(f"--{slot}" in write for slot in (*SLOTS, "model", "seed"))
     assert "models/dpo" in write
 
@@ -103,7 +103,7 @@ def test_a_story_that_is_cut_says_so_and_one_that_ended_does_not(write):
         output = write("--seed", str(seed))
         prompt = prompt_text(specification(output))
         completion = complete(model, tokenizer, [prompt], [seed], settings, False)[0]
-        cut = "" if completion["ended"] else ", cut at sample.max_new_tokens"
+        cut = "" if completion["ended"] else ", cut off at sample.max_new_tokens"
         assert output == f"{prompt}{completion['completion']}\n\n(seed {seed}{cut})\n"
         seen.add(completion["ended"])
     assert seen == {True, False}

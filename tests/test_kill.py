@@ -107,7 +107,7 @@ def test_repro_stopped_by_a_signal_saves_first_and_goes_on(number, group, projec
     for stage, steps in KILLED.items():
         output = disturb(project, ("dvc", "repro"), stage, steps[1], number, group)
         if number != signal.SIGKILL:
-            assert f"stopped by {number.name}; the same command goes on from here" in output
+            assert f"stopped by {number.name}; run the same command again to resume" in output
         assert "Traceback" not in output
         assert saved(project)
     project.run("dvc", "repro")

@@ -75,7 +75,7 @@ BAD_JSON = {
     b'{"a": NaN}': "NaN is not JSON",
     b'{"a": [-Infinity]}': "-Infinity is not JSON",
     b'{"a": ' + b"9" * 5000 + b"}": "not JSON that Python can read: .*4300 digits",
-    b'{"a": 1, "b": {"c": 1, "d": 1, "c": 2}}': "key 'c' occurs twice",
+    b'{"a": 1, "b": {"c": 1, "d": 1, "c": 2}}': "duplicate key 'c'",
     b'{"a": "\xff"}': "not UTF-8 at byte 7",
     b"[" * 200_000: "not JSON that Python can read: maximum recursion depth",
 }

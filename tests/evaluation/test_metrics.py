@@ -174,7 +174,9 @@ def test_models_must_answer_the_same_prompts_in_the_same_order():
     check_same_prompts({"base": both, "sft": both, "dpo": both.copy()})
     longer = pd.concat([both, pd.DataFrame([{"id": "c", "prompt": "z"}])])
     for other in (both[:1], both[::-1], longer, both.assign(prompt=["x", "z"])):
-        with pytest.raises(DataError, match=r"data/samples/dpo\.jsonl: expected the ids and prompts of data/samples/sft\.jsonl"):
+        with pytest.raises(
+            DataError, match=r"data/samples/dpo\.jsonl: expected the ids and prompts of data/samples/sft\.jsonl"
+        ):
             check_same_prompts({"base": both, "sft": both, "dpo": other})
 
 
