@@ -1,7 +1,7 @@
-"""check_lengths: the data sets and the tokenizer -> data/lengths_checked.txt, metrics/details/lengths.json
+"""check_lengths: data sets, tokenizer -> data/lengths_checked.txt, metrics/details/lengths.json
 
-Every row is encoded once before anything is trained, so that one that is too long stops the run here. The text file never changes:
-the stages that declare it wait for it, and it makes none of them out of date.
+Encodes every row before any training, so that a row that is too long is an error here and not hours later. The content of the
+text file is constant: stages that depend on it wait for it without becoming out of date.
 """
 
 from pathlib import Path
@@ -39,10 +39,10 @@ def main():
         if records:
             encoded = encode(records, tokenizer)
             name = f"{Path(path).parent.name}.{Path(path).stem}"
-            measured = encoded.fit(context, p.truncate).truncation_counts(encoded)
-            numbers |= {f"{name}.{key}": value for key, value in measured.items()}
-            if measured["truncated_prompts"]:
-                print(f"{path}: truncated {measured}", flush=True)
+            counts = encoded.fit(context, p.truncate).truncation_counts(encoded)
+            numbers |= {f"{name}.{key}": value for key, value in counts.items()}
+            if counts["truncated_prompts"]:
+                print(f"{path}: truncated {counts}", flush=True)
     files.write_json("metrics/details/lengths.json", numbers)
     with files.write_atomic("data/lengths_checked.txt") as file:
         file.write("the rows were compared with the model's context\n")

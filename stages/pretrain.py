@@ -1,4 +1,4 @@
-"""pretrain: tokens -> models/base/, or the user's own base checkpoint, measured on the same validation tokens"""
+"""pretrain: tokens -> models/base/; an imported base checkpoint is only evaluated on the validation tokens and copied"""
 
 from pathlib import Path
 

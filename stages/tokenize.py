@@ -10,7 +10,7 @@ from picollm.text.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
 from picollm.text.tokens import write_tokens
 
 BATCH_ROWS = 1000
-TRAINING_ROWS = 100_000  # documents that the BPE is trained on: more add memory (every new word) and hardly change it
+TRAINING_ROWS = 100_000  # documents to train the BPE on: more hardly change it, but every new word takes memory
 
 
 def main():

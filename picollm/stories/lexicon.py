@@ -5,7 +5,7 @@ A family is written `stem/ending/ending`: `whisper/s/ed/ing` means whisper, whis
 same weight and count as repeats of one another.
 
 The words are not specific to these stories. Weights: 3 horror, 2 a clear sign of dread, 1 unease, 0.5 dark mood; -2
-nursery words and delight, -1 comfort, -0.5 everyday cheer.
+nursery words and delight, -1 comfort, -0.5 everyday words.
 """
 
 DREAD: dict[float, str] = {
