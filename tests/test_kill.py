@@ -59,7 +59,7 @@ def trainer(project: Project, stage: str) -> int:
 
 
 def reaches(process: subprocess.Popen, project: Project, stage: str, step: int) -> bool:
-    """Wait until the stage has saved its state of a step; False where the process ends before."""
+    """Wait until the stage has saved its state of a step; False if the process ends before."""
     while not any(int(path.name[:8]) >= step for path in project.folder.glob(f".resume/{stage}/*/*.safetensors")):
         try:
             process.wait(timeout=0.01)

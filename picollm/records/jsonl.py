@@ -87,7 +87,7 @@ def parse_preference_row(
     prompt = _prompt(row, where)
     chosen, rejected = (_text(row, key, where) for key in ("chosen", "rejected"))
     if chosen == rejected:
-        raise DataError(f"{where}: chosen and rejected are equal")
+        raise DataError(f"{where}: chosen and rejected are equal; expected two different responses")
     scores = [
         score(text) if row.get(key) is None else _number(row, key, where)
         for key, text in (("chosen_score", chosen), ("rejected_score", rejected))
@@ -148,7 +148,7 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where}: {key}: expected text, found {shown(value)}")
     if not value.strip():
-        raise DataError(f"{where}: {key}: the text is empty")
+        raise DataError(f"{where}: {key}: the text is empty or blank")
     if has_lone_surrogate(value):
         raise DataError(f"{where}: {key}: holds a lone surrogate, which UTF-8 cannot encode")
     if END_OF_TEXT in value:

@@ -77,7 +77,7 @@ def compile_blocks(run: Run) -> None:
 
 
 class Trainer:
-    """The state of a run between two steps, and its transitions.
+    """Everything that changes during a run: weights, optimizer, best weights, log. A saved state contains all of it.
 
     Data order depends only on (seed, step) and the model has no dropout, so there is no random state to save.
     """

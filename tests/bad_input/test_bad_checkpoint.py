@@ -321,7 +321,7 @@ def test_a_weight_map_that_leads_elsewhere_is_refused(tmp_path, value):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
-def test_a_link_out_of_the_directory_is_refused_whatever_it_holds(tmp_path, name):
+def test_a_link_out_of_the_directory_is_refused_whatever_its_content(tmp_path, name):
     folder = put(tmp_path / "m")
     (folder / name).rename(tmp_path / "secret")
     (folder / name).symlink_to(tmp_path / "secret")
@@ -411,7 +411,7 @@ class Executed:
 def bomb(tmp_path) -> bytes:
     content = pickle.dumps(Executed(tmp_path / "executed"))
     pickle.loads(content)
-    (tmp_path / "executed").unlink()  # raises where the pickle does not do what the tests say it does
+    (tmp_path / "executed").unlink()  # raises if the pickle does not have the effect that the tests assume
     return content
 
 
