@@ -209,7 +209,7 @@ def flops(job: Job, folder: Path) -> float:
     logits without a loss, recomputation and online reference passes are not counted.
     """
     shape = job.shape
-    hidden, kv = shape.hidden_size, 2 * shape.hidden_size * shape.num_key_value_heads * shape.head_size
+    hidden, kv = shape.hidden_size, 2 * shape.hidden_size * shape.num_key_value_heads * shape.head_dim
     matrices = kv + 2 * hidden * hidden + 3 * hidden * shape.intermediate_size
     if job.kind == "sample":
         parts = [(len(example.prompt), [n]) for example, n in zip(examples(job), lengths(folder), strict=True)]

@@ -1,4 +1,4 @@
-"""The command line: python -m picollm write, clean. Imports what is heavy only where it is used, so that --help is quick."""
+"""The commands of python -m picollm: write and clean. Heavy imports are inside functions, so that --help is quick."""
 
 import argparse
 import dataclasses
@@ -10,26 +10,30 @@ SEEDS = 2**31
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m picollm", description=__doc__.split(":")[0])
+    top = argparse.ArgumentParser(
+        prog="python -m picollm",
+        description="Write a horror story with a trained model, or remove the saved state of unfinished training runs. "
+        "The pipeline itself is run by DVC: dvc repro, dvc exp run.",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     write = commands.add_parser(
         "write",
-        help="a specification and a model's story for it",
-        description="Compose a specification at random, with the slots given here fixed, and write the story.",
+        help="write a story for a random or given specification",
+        description="Compose a random specification, with the given slots fixed, and write a story that follows it.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     write.add_argument("--model", default="models/dpo", metavar="DIR", help="a model directory")
     write.add_argument(
-        "--seed", type=_seed, metavar="N", default=argparse.SUPPRESS, help="a number; the same, the same story"
+        "--seed", type=_seed, metavar="N", default=argparse.SUPPRESS, help="random seed (default: a new one, printed)"
     )
     for slot in SLOTS:
         write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
-    write.epilog = f"Slots: {', '.join('--' + slot for slot in SLOTS)}, each with its text."
+    write.epilog = f"Slots: {', '.join(f'--{slot} TEXT' for slot in SLOTS)}."
     write.set_defaults(run=write_story)
     clean = commands.add_parser(
         "clean",
-        help="list and remove the saved state of runs that did not end",
-        description="List the state in .resume/ that killed runs left behind, and remove all that no process uses.",
+        help="remove the saved state of unfinished runs",
+        description="List the saved states in .resume/, which killed runs resume from, and remove those that no process uses.",
     )
     clean.add_argument("--dry-run", action="store_true", help="list only")
     clean.set_defaults(run=clean_states)
@@ -37,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def write_story(options: argparse.Namespace) -> None:
-    """Print a specification and the story that a model writes for it."""
+    """Print a specification and a model's story for it."""
     from picollm.core import config
     from picollm.inference.sampling import complete
     from picollm.inference.settings import Sample
@@ -55,11 +59,11 @@ def write_story(options: argparse.Namespace) -> None:
     prompt = prompt_text(spec)
     completion = complete(model.to(runtime.set_up()), tokenizer, [prompt], [seed], loaded.sample, loaded.truncate)[0]
     print(f"{prompt}{completion['completion']}")
-    print(f"\n(seed {seed}{'' if completion['ended'] else ', cut at sample.max_new_tokens'})")
+    print(f"\n(seed {seed}{'' if completion['ended'] else ', cut off at sample.max_new_tokens'})")
 
 
 def clean_states(options: argparse.Namespace) -> None:
-    """Print every saved state and what becomes of it."""
+    """Remove the saved states that no process uses, and print all of them with the outcome."""
     from picollm.training import resume
 
     found = resume.saved_runs()

@@ -1,4 +1,4 @@
-"""Every settings model of the project, and the check of params.yaml and its preset as a whole."""
+"""All settings models of the project, and the check of params.yaml and its preset as a whole."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from picollm.core.errors import ParamsError
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
 from picollm.evaluation.settings import Beta
 from picollm.inference.settings import Sample
-from picollm.model.settings import MAX_PARAMETERS, TRAINED_BYTES, Compute, InitFrom, ModelShape
+from picollm.model.settings import MAX_PARAMETERS, TRAINING_BYTES, Compute, InitFrom, ModelShape
 from picollm.preference.settings import Dpo
 from picollm.scoring.settings import Score
 from picollm.text.settings import GPT2_VOCABULARY, NewTokens, TokenizerSettings, Truncation
@@ -26,11 +26,11 @@ def check(folder: str | Path = ".") -> dict[type[Settings], Settings]:
     settings = {model: parameters.validated(model) for model in SETTINGS}
     tokenizer = settings[TokenizerSettings]
     vocabulary = GPT2_VOCABULARY if tokenizer.tokenizer == "gpt2" else tokenizer.vocabulary
-    count = settings[ModelShape].shape(vocabulary).parameter_count()
+    count = settings[ModelShape].config(vocabulary).parameter_count()
     if count > MAX_PARAMETERS:
         raise ParamsError(
-            f"{parameters.where}: model: hidden_size, intermediate_size, num_hidden_layers and vocabulary make {count:,} "
-            f"parameters, which take {TRAINED_BYTES * count / 2**40:,.1f} TiB in training; expected at most "
+            f"{parameters.where}: model: hidden_size, intermediate_size, num_hidden_layers and vocabulary give {count:,} "
+            f"parameters, which take {TRAINING_BYTES * count / 2**40:,.1f} TiB in training; expected at most "
             f"{MAX_PARAMETERS:,} parameters"
         )
     return settings

@@ -1,6 +1,6 @@
-"""check: params.yaml, presets/ -> data/checked.txt, on which every other stage depends: nothing runs with a wrong parameter
+"""check: params.yaml, presets/ -> data/checked.txt, a dep of every other stage, so that none runs with invalid parameters
 
-The file never changes, so that a checked parameter makes no stage out of date by itself.
+The content of the file is constant: a changed parameter makes only those stages out of date that read it.
 """
 
 from picollm import parameters

@@ -1,7 +1,7 @@
-"""check_lengths: the data sets and the tokenizer -> data/lengths_checked.txt, metrics/details/lengths.json
+"""check_lengths: data sets, tokenizer -> data/lengths_checked.txt, metrics/details/lengths.json
 
-Every row is encoded once before anything is trained, so that one that is too long stops the run here. The text file never changes:
-the stages that declare it wait for it, and it makes none of them out of date.
+Encodes every row before any training, so that a row that is too long is an error here and not hours later. The content of the
+text file is constant: stages that depend on it wait for it without becoming out of date.
 """
 
 from pathlib import Path
@@ -15,10 +15,11 @@ from picollm.text.prompts import encode_prompts
 from picollm.text.settings import NewTokens, Truncation
 from picollm.text.tokenizer import load_tokenizer
 
-SFT = [f"data/sft/{split}.jsonl" for split in ("train", "validation", "test")]
-PAIRS = [f"data/preferences/{split}.jsonl" for split in ("train", "validation", "test", "unseen")] + [
-    "data/sft/monitor.jsonl"
-]
+READERS = {
+    **{f"data/sft/{split}.jsonl": read_sft for split in ("train", "validation", "test")},
+    "data/sft/monitor.jsonl": read_preferences,
+    **{f"data/preferences/{split}.jsonl": read_preferences for split in ("train", "validation", "test", "unseen")},
+}
 
 
 def main():
@@ -26,31 +27,25 @@ def main():
     tokenizer = load_tokenizer("data/tokenizer")
     base = Path("data/base/model")
     context = (read_config(base) if base.is_dir() else p.model).max_position_embeddings
-    encode_prompts(
-        [row["prompt"] for _, row in files.read_jsonl("data/sft/prompts.jsonl")],
-        tokenizer,
-        context,
-        p.sample.max_new_tokens,
-        p.truncate,
-    )
+    prompts = [row["prompt"] for _, row in files.read_jsonl("data/sft/prompts.jsonl")]
+    encode_prompts(prompts, tokenizer, context, p.sample.max_new_tokens, p.truncate)
     numbers = {}
-    for path in [*SFT, *PAIRS]:
-        records = (read_sft if path in SFT else read_preferences)(path) if Path(path).exists() else []
+    for path, read in READERS.items():
+        records = read(path) if Path(path).exists() else []
         if records:
             encoded = encode(records, tokenizer)
-            name = f"{Path(path).parent.name}.{Path(path).stem}"
-            measured = encoded.fit(context, p.truncate).compare(encoded)
-            numbers |= {f"{name}.{key}": value for key, value in measured.items()}
-            if measured["truncated_prompts"]:
+            counts = encoded.fit(context, p.truncate).truncation_counts(encoded)
+            numbers |= {f"{Path(path).parent.name}.{Path(path).stem}.{key}": value for key, value in counts.items()}
+            if counts["truncated_prompts"]:
                 print(
-                    f"{path}: of {measured['rows']} rows {measured['truncated_prompts']} lose the beginning of their prompt, "
-                    f"{measured['truncated_responses']} responses their end (the longest row takes {measured['tokens_max']} tokens, "
-                    f"the context is {context})",
+                    f"{path}: {counts['rows']} rows, {counts['truncated_prompts']} of them longer than {context} tokens (at most "
+                    f"{counts['tokens_max']}): prompts truncated from the left, then {counts['truncated_responses']} responses "
+                    "from the right",
                     flush=True,
                 )
     files.write_json("metrics/details/lengths.json", numbers)
     with files.write_atomic("data/lengths_checked.txt") as file:
-        file.write("the rows were compared with the model's context\n")
+        file.write("Every row was compared with the model's context.\n")
 
 
 if __name__ == "__main__":

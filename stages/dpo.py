@@ -12,7 +12,7 @@ from picollm.preference.settings import Dpo
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
 from picollm.training import distributed, resume
-from picollm.training.loop import check_start, fit, steps_for
+from picollm.training.loop import check_first_loss, fit, steps_for
 from picollm.training.run import History, Run, write_results
 from picollm.training.settings import Parallel
 
@@ -42,7 +42,7 @@ def main():
         strategy=p.strategy,
         compile=p.compile,
     )
-    check_start(run, starting_loss(p.dpo))
+    check_first_loss(run, starting_loss(p.dpo))
     history = History()
     for _ in fit(run, history, state):
         pass

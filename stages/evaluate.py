@@ -1,4 +1,4 @@
-"""evaluate: the models' samples and scores -> metrics/eval.json, metrics/details/eval.json, plots/adherence.csv; arithmetic alone"""
+"""evaluate: samples and scores of all models -> metrics/eval.json, metrics/details/eval.json, plots/adherence.csv; runs no model"""
 
 from picollm.core import config, entry, files
 from picollm.evaluation import metrics

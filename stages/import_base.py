@@ -1,4 +1,4 @@
-"""import_base: pretrain.init_from -> data/base/, a checked copy of the base model to start from; a note if there is none"""
+"""import_base: pretrain.init_from -> data/base/, a checked copy of the base checkpoint, if there is one"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""make_datasets: data/raw/ and the embedded stories -> data/{corpus,sft,preferences}/, metrics/details/datasets.json"""
+"""make_datasets: data/raw/, embedded stories -> data/{corpus,sft,preferences}/, metrics/details/datasets.json"""
 
 import shutil
 
@@ -31,7 +31,7 @@ def main():
 
 
 def write(rows, folder):
-    shutil.rmtree(folder, ignore_errors=True)  # a source without an unseen split leaves no file of an earlier one
+    shutil.rmtree(folder, ignore_errors=True)  # an unseen split of an earlier source must not remain
     for split, records in rows.items():
         files.write_jsonl(f"{folder}/{split}.jsonl", (record.to_dict() for record in records))
 

@@ -1,4 +1,4 @@
-"""plot: the CSV and JSON of the other stages -> the four figures"""
+"""plot: CSV and JSON files of the other stages -> plots/{curves,losses,before_after,accuracy}.png"""
 
 from picollm.core import entry
 from picollm.lab import figures as plots

@@ -1,4 +1,4 @@
-"""pretrain: tokens -> models/base/, or the user's own base checkpoint, measured on the same validation tokens"""
+"""pretrain: tokens -> models/base/; an imported base checkpoint is only evaluated on the validation tokens and copied"""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def main():
     tokenizer = load_tokenizer("data/tokenizer")
     base = Path("data/base/model")
     if not base.is_dir():
-        model = Transformer(p.model.shape(tokenizer.vocab_size))
+        model = Transformer(p.model.config(tokenizer.vocab_size))
         initialise(model, p.seed)
     else:
         model = load_model(base)

@@ -1,4 +1,4 @@
-"""reference: SFT model, preference pairs -> data/reference/, the summed log-probs that every DPO run shares"""
+"""reference: SFT model, preference pairs -> data/reference/, summed response log-probs in nats, shared by all DPO runs"""
 
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry, files

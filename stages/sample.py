@@ -1,4 +1,4 @@
-"""sample MODEL: one model's completions of the test and unseen specifications -> data/samples/MODEL.jsonl"""
+"""sample MODEL: model, test and unseen prompts -> data/samples/MODEL.jsonl, one completion per prompt"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""score MODEL: one model and the SFT model, test rows, pairs and the model's samples -> data/scores/MODEL/, log-probs in nats"""
+"""score MODEL: model, SFT model, test rows, pairs, samples of the model -> data/scores/MODEL/, summed log-probs in nats"""
 
 import sys
 from pathlib import Path

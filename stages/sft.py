@@ -1,4 +1,4 @@
-"""sft: base model, SFT rows -> models/sft/; the monitor pairs' log-probs are followed while training"""
+"""sft: base model, SFT rows, monitor pairs -> models/sft/, with the pairs' log-probs logged at every validation"""
 
 from picollm.batching.encode import encode_pairs, encode_sft
 from picollm.core import config, entry, files

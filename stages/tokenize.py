@@ -4,13 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from picollm.core import config, entry, files
-from picollm.records.parquet import read_corpus, spread_texts
+from picollm.records.parquet import evenly_spaced_texts, read_corpus
 from picollm.text.settings import TokenizerSettings
 from picollm.text.tokenizer import gpt2_tokenizer, load_tokenizer, train_bpe
 from picollm.text.tokens import write_tokens
 
 BATCH_ROWS = 1000
-TRAINING_ROWS = 100_000  # documents that the BPE is trained on: more add memory (every new word) and hardly change it
+TRAINING_ROWS = 100_000  # documents to train the BPE on: more hardly change it, but every new word takes memory
 
 
 def main():
@@ -21,7 +21,7 @@ def main():
     elif p.tokenizer == "gpt2":
         tokenizer = gpt2_tokenizer()
     else:
-        texts = spread_texts("data/corpus/train.parquet", BATCH_ROWS, TRAINING_ROWS)
+        texts = evenly_spaced_texts("data/corpus/train.parquet", BATCH_ROWS, TRAINING_ROWS)
         tokenizer = train_bpe(texts, p.vocabulary)
     tokenizer.save("data/tokenizer")
     numbers = {"vocabulary": tokenizer.vocab_size}

@@ -1,11 +1,11 @@
-"""The imports of the project's own modules, read from their source: what DVC cannot follow."""
+"""The imports between the project's modules, read from their source."""
 
 import ast
 from pathlib import Path
 
 
 def module_path(name: str, root: Path) -> Path | None:
-    """The file of a module of this project, or None for a name that is no module of it."""
+    """The file of a module of this project, or None if the name is not one."""
     path = root / name.replace(".", "/")
     if path.with_suffix(".py").is_file():
         return path.with_suffix(".py")
@@ -13,7 +13,7 @@ def module_path(name: str, root: Path) -> Path | None:
 
 
 def imported_modules(path: Path, root: Path) -> set[str]:
-    """Names of the project's modules that a file imports anywhere in it, inside functions too."""
+    """Names of the project's modules that a file imports, also inside functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -25,8 +25,8 @@ def imported_modules(path: Path, root: Path) -> set[str]:
 
 
 def closure(path: Path, root: Path) -> set[Path]:
-    """The file and every file of the project that it imports, directly or not; empty __init__ files left out, and picollm's own,
-    which changes no result."""
+    """The file and all project files that it imports, directly or indirectly; without empty __init__ files and without
+    picollm/__init__.py, which changes no result."""
     found, waiting = set(), [path]
     while waiting:
         current = waiting.pop()

@@ -1,4 +1,4 @@
-"""A copy of the project in a Git repository of its own, preset smoke: where the slow tests do what a user does."""
+"""A copy of the project in its own Git repository, with preset smoke, in which the slow tests run a user's commands."""
 
 import hashlib
 import json
@@ -28,15 +28,15 @@ STAGES |= {f"{stage}@{model}" for stage in ("sample", "score") for model in ("ba
     "plot",
 }
 AFTER_DPO = {"dpo", "sample@dpo", "score@dpo", "evaluate", "plot"}
-# What the machine may say about byte code, processes and the repository that the tests themselves stand in.
+# Variables of the test process that must not affect the commands.
 REMOVED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "NPROC")
 
 
 class Project:
-    """A Git repository with the project in it, and the environment of the commands that run there.
+    """A Git repository of the project, and the environment of the commands that run in it.
 
-    `environment` may be changed: what stands in it holds for every later command. Byte code is written there whatever the
-    machine says, for it must not make a stage dirty.
+    `environment` may be changed and applies to every later command. Byte code is always written, to test that it does not
+    make a stage out of date.
     """
 
     def __init__(self, folder: Path):
@@ -47,7 +47,7 @@ class Project:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DEVICE": "cpu",
             "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),  # else it outlives the test
+            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),  # the default would outlive the test
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@localhost",
@@ -56,19 +56,19 @@ class Project:
         }
 
     def run(self, *command: str, ok: bool = True, **environment: str) -> str:
-        """What a command printed; `environment` is added to the project's for this command alone.
+        """The output of a command; `environment` is added to the project's for this command only.
 
-        Returns when the command has ended and nothing that it left behind holds its output open. AssertionError where it
-        failed, or with `ok=False` where it did not.
+        Returns when the command and all processes that inherited its output have ended. Raises AssertionError if it fails,
+        or with `ok=False` if it succeeds.
         """
         done = subprocess.run(command, **self._settings(environment))
         assert (done.returncode == 0) == ok, done.stdout
         return done.stdout
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
-        """The running command, standard output and error in one pipe; use it in a `with`, which waits and closes the pipe.
+        """The running command, with stdout and stderr in one pipe; a `with` block waits for it and closes the pipe.
 
-        It leads a process group of its own: os.killpg(process.pid, ...) reaches it and what it started, and nothing else.
+        It has its own process group: os.killpg(process.pid, ...) signals it and its children only.
         """
         return subprocess.Popen(command, start_new_session=True, **self._settings(environment))
 
@@ -82,15 +82,15 @@ class Project:
         }
 
     def ran(self, output: str) -> set[str]:
-        """The stages that a DVC command really executed, as its own lines say."""
+        """The stages that a DVC command executed, according to its output."""
         return set(re.findall("^Running stage '(.+)'", output, re.MULTILINE))
 
     def restored(self, output: str) -> set[str]:
-        """The stages whose outputs a DVC command took from the run-cache, as its own lines say."""
+        """The stages whose outputs a DVC command took from the run-cache, according to its output."""
         return set(re.findall("^Stage '(.+)' is cached - skipping run", output, re.MULTILINE))
 
     def replace(self, old: str, new: str, file: str = "params.yaml") -> None:
-        """Replace a text that a file has exactly once."""
+        """Replace a text that occurs exactly once in the file."""
         text = (self.folder / file).read_text()
         assert text.count(old) == 1, f"{file}: {old!r} occurs {text.count(old)} times, expected once"
         (self.folder / file).write_text(text.replace(old, new))
@@ -100,11 +100,11 @@ class Project:
         self.run("git", "commit", "-qm", message)
 
     def status(self) -> str:
-        """Changed, staged and untracked files as Git names them, one a line; empty where there are none."""
+        """Changed, staged and untracked files, one per line in Git's notation."""
         return self.run("git", "status", "--porcelain", "--untracked-files=all")
 
     def reset(self) -> None:
-        """The working tree and DVC's outputs as the last commit has them."""
+        """Restore the working tree and DVC's outputs from the last commit."""
         self.run("git", "reset", "-q", "--hard")
         self.run("git", "clean", "-qfd")
         self.run("dvc", "checkout", "-q")
@@ -126,13 +126,13 @@ class Project:
         return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     def clone(self, folder: Path) -> "Project":
-        """What a colleague gets from `git clone`: the last commit, and nothing of DVC's cache."""
+        """A clone by `git clone`: the last commit, without DVC's cache."""
         self.run("git", "clone", "-q", str(self.folder), str(folder))
         return Project(folder)
 
 
 def make_project(folder: Path) -> Project:
-    """Copy the project into `folder`, with preset smoke, as the first commit of a new repository; nothing has run yet."""
+    """Copy the project into `folder`, with preset smoke, as the first commit of a new repository; no stage has run."""
     for name in TRACKED:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -63,12 +63,12 @@ def test_help_is_quick_for_it_imports_nothing_heavy(arguments):
     assert not imported & set(HEAVY)
 
 
-def test_help_tells_the_command_and_its_options():
+def test_help_says_what_the_commands_are_for_and_lists_their_options():
     top, write = (
         subprocess.run([sys.executable, "-m", "picollm", *words], cwd=ROOT, capture_output=True, text=True).stdout
         for words in (["--help"], ["write", "--help"])
     )
-    assert "python -m picollm" in top and "write" in top
+    assert "python -m picollm" in top and "Write a horror story" in " ".join(top.split())
     assert all(f"--{slot}" in write for slot in (*SLOTS, "model", "seed"))
     assert "models/dpo" in write
 
@@ -89,7 +89,7 @@ def test_a_story_follows_its_specification_which_the_seed_decides(write):
     assert specification(write("--seed", "4")) != specification(output)
 
 
-def test_without_a_seed_one_is_drawn_and_told_so_that_the_story_can_be_had_again(write):
+def test_without_a_seed_a_random_one_is_printed_that_reproduces_the_story(write):
     output = write()
     seed = output.rsplit("(seed ", 1)[1].split(")")[0].split(",")[0]
     assert write("--seed", seed) == output
@@ -103,13 +103,13 @@ def test_a_story_that_is_cut_says_so_and_one_that_ended_does_not(write):
         output = write("--seed", str(seed))
         prompt = prompt_text(specification(output))
         completion = complete(model, tokenizer, [prompt], [seed], settings, False)[0]
-        cut = "" if completion["ended"] else ", cut at sample.max_new_tokens"
+        cut = "" if completion["ended"] else ", cut off at sample.max_new_tokens"
         assert output == f"{prompt}{completion['completion']}\n\n(seed {seed}{cut})\n"
         seen.add(completion["ended"])
     assert seen == {True, False}
 
 
-def test_slots_that_are_given_stand_in_the_specification_and_leave_the_others(write):
+def test_given_slots_are_in_the_specification_and_the_others_are_unchanged(write):
     random = compose(Parts.whole(), Random(3))
     spec = specification(write("--seed", "3", "--rule", "never whistle", "--title", "The Tin Moth"))
     assert (spec.rule, spec.title) == ("never whistle", "The Tin Moth")
@@ -122,7 +122,7 @@ def test_every_slot_can_be_given(write):
     assert vars(spec) == given
 
 
-def test_another_model_tells_another_story(write):
+def test_another_model_writes_another_story(write):
     output = write("--seed", "3")
     other = write("--seed", "3", "--model", "other")
     prompt = prompt_text(specification(output))

@@ -59,7 +59,7 @@ def trainer(project: Project, stage: str) -> int:
 
 
 def reaches(process: subprocess.Popen, project: Project, stage: str, step: int) -> bool:
-    """Wait until the stage has saved its state of a step; False where the process ends before."""
+    """Wait until the stage has saved its state of a step; False if the process ends before."""
     while not any(int(path.name[:8]) >= step for path in project.folder.glob(f".resume/{stage}/*/*.safetensors")):
         try:
             process.wait(timeout=0.01)
@@ -107,7 +107,7 @@ def test_repro_stopped_by_a_signal_saves_first_and_goes_on(number, group, projec
     for stage, steps in KILLED.items():
         output = disturb(project, ("dvc", "repro"), stage, steps[1], number, group)
         if number != signal.SIGKILL:
-            assert f"stopped by {number.name}; the same command goes on from here" in output
+            assert f"stopped by {number.name}; run the same command again to resume" in output
         assert "Traceback" not in output
         assert saved(project)
     project.run("dvc", "repro")

@@ -33,7 +33,7 @@ def layer_of(package: str) -> int:
     for number, members in enumerate(LAYERS):
         if package in members:
             return number
-    raise AssertionError(f"{package} stands in no layer; give it one in tests/test_layering.py")
+    raise AssertionError(f"{package} is in no layer; add it to LAYERS in tests/test_layering.py")
 
 
 def violations(root: Path) -> list[str]:

@@ -55,7 +55,7 @@ def loaded_settings(script: Path) -> list[type[Settings]]:
 
 
 def keys_in(content: dict) -> set[str]:
-    """Dotted keys down to the second level, where every parameter stands."""
+    """Dotted keys down to the second level, that of the parameters."""
     keys = set()
     for section, value in content.items():
         keys |= {f"{section}.{key}" for key in value} if isinstance(value, dict) else {section}

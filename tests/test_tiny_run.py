@@ -24,7 +24,7 @@ def test_a_second_repro_runs_nothing_and_git_is_clean(project):
     assert project.run("git", "status", "--porcelain") == ""
 
 
-def test_git_holds_the_metrics_and_figures_and_no_model_or_data(project):
+def test_git_tracks_the_metrics_and_figures_and_no_model_or_data(project):
     tracked = project.run("git", "ls-files").split()
     assert {"metrics/eval.json", "plots/curves.png", "plots/sft/monitor.csv", "dvc.lock"} <= set(tracked)
     assert [

@@ -1,5 +1,8 @@
-"""Records -> rows of ids. Prompt and responses are encoded apart, so that a prompt has the same ids in training and in sampling,
-and a response continues its prompt: their ids spell prompt + response."""
+"""Records -> rows of token ids.
+
+Prompts and responses are encoded separately, so that a prompt has the same ids in training and in sampling; the ids of both
+decode to prompt + response.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from picollm.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Encoded:
-    """Prompts as [bos] ids, the responses of each as ids [eos], and what an error calls each row."""
+    """Ids of the prompts, bos included, and of each prompt's responses, eos included; `names` identify the rows in errors."""
 
     prompts: Sequence[Sequence[int]]
     responses: Sequence[Sequence[Sequence[int]]]
@@ -23,24 +26,23 @@ class Encoded:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, of a pair those of its longer sequence: [rows]."""
+        """Tokens of each row, for a pair those of its longer sequence: [rows]."""
         return np.array([len(p) + max(map(len, r)) for p, r in zip(self.prompts, self.responses, strict=True)])
 
     def fit(self, context: int, truncate: bool) -> "Encoded":
-        """The rows with at most `context` tokens each.
+        """The rows, of at most `context` tokens each.
 
-        A longer row is a DataError that says how many there are; with `truncate` it loses tokens of its prompt from the left (as
-        many for both responses of a pair) and then of its responses from the right. A pair that is left without a difference is
-        a DataError: nothing could be learned from it.
+        A longer row raises DataError; with `truncate` its prompt is truncated from the left (both responses of a pair keep the
+        same prompt), then its responses from the right. Raises DataError if that makes the two responses of a pair equal.
         """
         lengths = self.lengths
         too_long = np.flatnonzero(lengths > context)
         if len(too_long) and not truncate:
             first = too_long[0]
             raise DataError(
-                f"{self.names[first]}: prompt and response take {lengths[first]} tokens, the model's context is {context} "
-                f"({len(too_long)} of {len(lengths)} rows are too long, the longest takes {lengths.max()}); shorten or remove "
-                "them, or set truncate: true"
+                f"{self.names[first]}: prompt and response have {lengths[first]} tokens; expected at most {context}, the model's "
+                f"context ({len(too_long)} of {len(lengths)} rows are too long, the longest has {lengths.max()} tokens). Shorten "
+                "or remove them, or set truncate: true"
             )
         prompts, responses = list(self.prompts), list(self.responses)
         for row in too_long:
@@ -50,25 +52,24 @@ class Encoded:
         equal = [row for row in too_long if len(responses[row]) == 2 and responses[row][0] == responses[row][1]]
         if equal:
             raise DataError(
-                f"{self.names[equal[0]]}: chosen and rejected differ only beyond the model's context of {context} tokens "
-                f"({len(equal)} of {len(lengths)} pairs do); remove them"
+                f"{self.names[equal[0]]}: chosen and rejected are equal once truncated to the model's context of {context} "
+                f"tokens ({len(equal)} of {len(lengths)} pairs are); remove them"
             )
         return Encoded(prompts, responses, self.names)
 
-    def compare(self, whole: "Encoded") -> dict[str, int]:
-        """What `fit` did to the rows `whole`: rows, the longest before it, truncated prompts and responses (which lose their
-        end-of-text)."""
-        groups = zip(self.responses, whole.responses, strict=True)
+    def truncation_counts(self, original: "Encoded") -> dict[str, int]:
+        """What `fit` changed in `original`: rows, tokens of the longest, truncated prompts, truncated responses (without eos)."""
+        groups = zip(self.responses, original.responses, strict=True)
         return {
-            "rows": len(whole.names),
-            "tokens_max": int(whole.lengths.max()),
-            "truncated_prompts": sum(len(a) < len(b) for a, b in zip(self.prompts, whole.prompts, strict=True)),
+            "rows": len(original.names),
+            "tokens_max": int(original.lengths.max()),
+            "truncated_prompts": sum(len(a) < len(b) for a, b in zip(self.prompts, original.prompts, strict=True)),
             "truncated_responses": sum(len(a) < len(b) for group in groups for a, b in zip(*group, strict=True)),
         }
 
 
 def encode(records: Sequence[SFTRecord] | Sequence[PreferenceRecord], tokenizer: Tokenizer) -> Encoded:
-    """The ids of records of one kind, whatever their length."""
+    """The ids of records of one kind, of any length."""
     prompts = tokenizer.encode_batch([record.prompt for record in records])
     texts = [(r.response,) if isinstance(r, SFTRecord) else (r.chosen, r.rejected) for r in records]
     flat = iter(tokenizer.encode_continuations([text for group in texts for text in group]))
@@ -78,7 +79,7 @@ def encode(records: Sequence[SFTRecord] | Sequence[PreferenceRecord], tokenizer:
 
 
 def encode_sft(records: Sequence[SFTRecord], tokenizer: Tokenizer, context: int, truncate: bool) -> ResponseRows:
-    """SFT rows -> sequences and prompt lengths; see `Encoded.fit`."""
+    """SFT records -> rows of at most `context` tokens; raises and truncates as `Encoded.fit`."""
     encoded = encode(records, tokenizer).fit(context, truncate)
     sequences = [
         np.array([*prompt, *response]) for prompt, (response,) in zip(encoded.prompts, encoded.responses, strict=True)
@@ -93,8 +94,10 @@ def encode_pairs(
     truncate: bool,
     reference_logps: np.ndarray | None = None,
 ) -> PairRows:
-    """Preference rows -> prompts, chosen and rejected responses; see `Encoded.fit`. `reference_logps` [pairs, 2] belong to
-    them."""
+    """Preference records -> pairs of at most `context` tokens; raises and truncates as `Encoded.fit`.
+
+    `reference_logps` [pairs, 2]: the reference's summed log-probs of (chosen, rejected), in nats.
+    """
     encoded = encode(records, tokenizer).fit(context, truncate)
     prompts = [np.array(prompt) for prompt in encoded.prompts]
     chosen, rejected = ([np.array(group[side]) for group in encoded.responses] for side in (0, 1))

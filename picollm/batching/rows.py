@@ -1,4 +1,4 @@
-"""What the training loop reads: rows with lengths, and a Batch of any of them."""
+"""The data sets of the training loop: rows with lengths, and a Batch of any of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from picollm.text.tokens import Tokens
 
 
 class Rows(Protocol):
-    """`lengths` [rows] in tokens (a pair counts its longer sequence); `batch` of some rows."""
+    """`lengths` [rows] in tokens, for a pair those of its longer sequence; `batch` packs the given rows."""
 
     lengths: np.ndarray
 
@@ -19,9 +19,9 @@ class Rows(Protocol):
 
 
 class DocumentRows:
-    """Documents of a tokenised corpus, one a row; a document longer than `context` becomes several rows.
+    """Documents of a tokenized corpus, one per row; a document longer than `context` becomes several rows.
 
-    Consecutive pieces overlap by one token, so that each token but the first is a target exactly once.
+    Consecutive pieces overlap by one token, so that every token but the document's first is a target exactly once.
     """
 
     def __init__(self, tokens: Tokens, context: int):
@@ -40,7 +40,7 @@ class DocumentRows:
 
 @dataclass
 class ResponseRows:
-    """SFT rows: loss on the response and its end-of-text only."""
+    """SFT rows: only the response and its end-of-text are targets."""
 
     sequences: Sequence[np.ndarray]
     prompt_lengths: Sequence[int]
@@ -54,7 +54,7 @@ class ResponseRows:
 
 @dataclass
 class PairRows:
-    """Preference pairs: prompts and the two responses' ids; `reference_logps` [pairs, 2] holds (chosen, rejected) or is None."""
+    """Preference pairs: ids of prompts and responses; `reference_logps` [pairs, 2] of (chosen, rejected), if they are known."""
 
     prompts: Sequence[np.ndarray]
     chosen: Sequence[np.ndarray]

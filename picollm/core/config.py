@@ -1,7 +1,7 @@
 """Parameters: params.yaml (the method) merged with presets/NAME.yaml (the sizes); typed, validated, without defaults.
 
-A section may stand in both files: `auto` in params.yaml then means the preset's value, so that `-S dpo.lr=1e-4` overrides
-what suits the size. Each component declares its own keys as a `Settings` model beside its code.
+A section may be in both files; `auto` in params.yaml means the preset's value, so that `-S dpo.lr=1e-4` overrides it.
+Each component declares its keys as a `Settings` model next to its code.
 """
 
 import re
@@ -25,7 +25,7 @@ def _one_line(text: str) -> str:
     return text
 
 
-# Upper bounds lie far above any use: a typing error must neither exhaust a machine's memory nor overflow a float32.
+# Upper bounds are far above any real use: they keep a typo from exhausting memory or overflowing float32.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
@@ -39,7 +39,7 @@ Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_
 
 
 class Settings(BaseModel):
-    """The keys of one component. `section` names their section; None: they stand at the top level of the files."""
+    """The parameters of one component, in the section `section`, or at the top level of the files if it is None."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
     section: ClassVar[str | None] = None
@@ -50,10 +50,10 @@ class Seed(Settings):
 
 
 class Parameters:
-    """The merged content of params.yaml and its preset in `folder`.
+    """The merged content of params.yaml in `folder` and its preset.
 
-    Raises ParamsError, naming the file and the line or key, for a file that is missing or not YAML, an unknown preset, a
-    section that is not a mapping, and `auto` without a preset's value.
+    Raises ParamsError naming the file and the line or key: for a file that is missing or not YAML, an unknown preset, a key
+    in both files that is not a section, and `auto` if the preset has no value.
     """
 
     def __init__(self, folder: str | Path = "."):
@@ -68,7 +68,7 @@ class Parameters:
         self.content = _merge(method, _read_yaml(folder / self.preset_file), self.preset_file)
 
     def validated(self, model: type[Settings]) -> Settings:
-        """The settings of one component. Raises ParamsError that names key, value and what was expected."""
+        """The settings of one component. Raises ParamsError naming the key, its value and what was expected."""
         content = self.content if model.section is None else self.content.get(model.section, {})
         if not isinstance(content, dict):
             raise ParamsError(f"{self.where}: {model.section}: expected a mapping of keys, found {shown(content)}")
@@ -98,7 +98,7 @@ class Parameters:
 
 
 def load(*models: type[Settings], folder: str | Path = ".") -> SimpleNamespace:
-    """The settings that a stage reads: a section's under its name, the keys of the top level each under its own."""
+    """The settings that a stage reads: each section under its name, each top-level key under its own."""
     parameters, loaded = Parameters(folder), {}
     for model in models:
         settings = parameters.validated(model)
@@ -107,17 +107,19 @@ def load(*models: type[Settings], folder: str | Path = ".") -> SimpleNamespace:
 
 
 def _merge(method: dict, sizes: dict, preset_file: str) -> dict[str, Any]:
-    """Both files as one mapping, `auto` replaced by the preset's value."""
+    """Both files as one mapping, with `auto` replaced by the preset's value."""
     merged = {**sizes, **method}
     for section in method.keys() & sizes.keys():
         a, b = method[section], sizes[section]
         if not (isinstance(a, dict) and isinstance(b, dict)):
-            raise ParamsError(f"{PARAMS_FILE}: {_named(section)}: stands in {preset_file} too; keep one of the two")
+            raise ParamsError(
+                f"{PARAMS_FILE}: {_named(section)}: also in {preset_file}; expected in one of the two files"
+            )
         merged[section] = {**b, **{key: value for key, value in a.items() if value != AUTO}}
         for key, value in a.items():
             if value == AUTO and key not in b:
                 name = f"{_named(section)}.{_named(key)}"
-                raise ParamsError(f"{PARAMS_FILE}: {name}: auto, but {preset_file} has no {name}")
+                raise ParamsError(f"{PARAMS_FILE}: {name}: auto; expected a value, because {preset_file} has no {name}")
     return merged
 
 
@@ -126,44 +128,45 @@ def _named(key: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML with the scalars of YAML 1.2, as DVC's parser resolves them: `5e-07` is a number, `on` a word, `010` ten. A key
-    that stands twice in a mapping is an error."""
+    """PyYAML with the scalars of YAML 1.2, as DVC resolves them: `5e-07` is a number, `on` a string, `010` ten. A duplicate key is
+    an error."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}  # those of YAML 1.1 are not inherited
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # drops those of YAML 1.1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
-                problem = f"key {shown(key.value)} stands twice"
+                problem = f"duplicate key {shown(key.value)}"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             if isinstance(key, yaml.ScalarNode):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
-    def construct_whole(self, node: yaml.ScalarNode) -> int:
+    def construct_int(self, node: yaml.ScalarNode) -> int:
         text = node.value.replace("_", "")
         return int(text, 0 if text.lstrip("+-")[:2] in ("0b", "0o", "0x") else 10)
 
-    def construct_real(self, node: yaml.ScalarNode) -> float:
+    def construct_float(self, node: yaml.ScalarNode) -> float:
         return float(node.value.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
-def _declare(kind: str, pattern: str, first: Iterable[str], constructor: Callable) -> None:
+def _add_scalar(kind: str, pattern: str, first: Iterable[str], constructor: Callable) -> None:
+    """Resolve plain scalars that match `pattern` and begin with one of `first` to YAML's type `kind`."""
     tag = f"tag:yaml.org,2002:{kind}"
     _Loader.add_implicit_resolver(tag, re.compile(f"(?:{pattern})$"), list(first))
     _Loader.add_constructor(tag, constructor)
 
 
-_declare("null", "~|null|Null|NULL|", ["~", "n", "N", ""], yaml.SafeLoader.construct_yaml_null)
-_declare("bool", "true|True|TRUE|false|False|FALSE", "tTfF", yaml.SafeLoader.construct_yaml_bool)
-_declare("int", "[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789", _Loader.construct_whole)
-_declare(
+_add_scalar("null", "~|null|Null|NULL|", ["~", "n", "N", ""], yaml.SafeLoader.construct_yaml_null)
+_add_scalar("bool", "true|True|TRUE|false|False|FALSE", "tTfF", yaml.SafeLoader.construct_yaml_bool)
+_add_scalar("int", "[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789", _Loader.construct_int)
+_add_scalar(
     "float",
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
     r"|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
     "-+0123456789.",
-    _Loader.construct_real,
+    _Loader.construct_float,
 )
 
 
@@ -178,8 +181,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path}: not UTF-8 at byte {error.start}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        begun = f" ({error.context} that begins in line {error.context_mark.line + 1})" if error.context_mark else ""
-        raise ParamsError(f"{path}:{mark.line + 1}: not YAML: {error.problem}{begun}") from None
+        context = f" ({error.context} that begins in line {error.context_mark.line + 1})" if error.context_mark else ""
+        raise ParamsError(f"{path}:{mark.line + 1}: not YAML: {error.problem}{context}") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error!s:.200}") from None
     if not isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""The entry point of stages and commands: user errors end in a message, not a traceback."""
+"""The entry point of stages and commands: the project's own errors are printed without a traceback."""
 
 import os
 import signal
@@ -9,9 +9,9 @@ from picollm.core.errors import Interrupted, PicollmError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; exit with status 1 and a message on the project's own errors, with 128 + its number on a signal.
+    """Call `main`; exit with status 1 and a message on a PicollmError, with 128 + N on signal N.
 
-    A character that stdout or stderr cannot encode is printed escaped. A closed stdout (`| head`) ends the process like SIGPIPE.
+    Characters that stdout or stderr cannot encode are escaped. A closed stdout (`| head`) ends the process like SIGPIPE.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
@@ -19,7 +19,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         sys.stdout.flush()
     except Interrupted as error:
-        print(error, flush=True)  # to stdout, which only the main process of several has
+        print(error, flush=True)  # on stdout, which only rank 0 has
         sys.exit(128 + error.number)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

@@ -1,19 +1,19 @@
-"""The project's own errors: each message names the file, line, key and value, and says what was expected."""
+"""The project's own errors, whose messages name file, line, key and value, and say what was expected."""
 
 import reprlib
 import signal
 
 
 class PicollmError(Exception):
-    """Base of every error that a user can cause and mend; a stage prints its message without a traceback."""
+    """Base class of errors that the user can fix; a stage prints the message without a traceback."""
 
 
 class ParamsError(PicollmError):
-    """params.yaml or a preset holds an unknown key, a wrong type or a value out of range."""
+    """params.yaml, a preset or an environment variable has an unknown key, a wrong type or a value out of range."""
 
 
 class DataError(PicollmError):
-    """A data file is missing, unreadable, or a row of it is not what its format says."""
+    """A data file is missing or unreadable, or a row violates its format."""
 
 
 class TokenizerError(PicollmError):
@@ -21,31 +21,31 @@ class TokenizerError(PicollmError):
 
 
 class CheckpointError(PicollmError):
-    """A model directory is incomplete, damaged, or of another shape than its config.json says."""
+    """A model directory is incomplete or damaged, not a supported model, or contradicts its config.json."""
 
 
 class TrainingError(PicollmError):
-    """Training cannot go on: a loss that is not finite, or a first loss that contradicts theory."""
+    """Training cannot continue: a loss is not finite, the first preference loss is wrong, or a process failed."""
 
 
 class ResumeError(PicollmError):
-    """The rolling state of a run cannot be written."""
+    """The saved state of a run cannot be written."""
 
 
 class LockedError(PicollmError):
-    """Another process is at the same work."""
+    """The stage is already running in another process."""
 
 
 class Interrupted(Exception):
-    """SIGTERM or Ctrl-C ended the training; `number` is the signal. Its state was saved first."""
+    """Training was ended by signal `number`, SIGTERM or SIGINT, after its state was saved."""
 
     def __init__(self, number: signal.Signals):
-        super().__init__(f"stopped by {number.name}; the same command goes on from here")
+        super().__init__(f"stopped by {number.name}; run the same command again to resume")
         self.number = number
 
 
 class _Shown(reprlib.Repr):
-    """repr() that costs no more than what it shows: a value may be huge, deep, or a number too long to be written out."""
+    """repr() whose cost is bounded by its length: a value may be huge, deeply nested, or an int too long to convert."""
 
     def __init__(self, limit: int):
         super().__init__()
@@ -59,5 +59,5 @@ class _Shown(reprlib.Repr):
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """A value as an error message shows it: its repr, cut to `limit` characters."""
+    """A value for an error message: its repr, truncated to `limit` characters."""
     return _Shown(limit).repr(value)[:limit]

@@ -1,4 +1,4 @@
-"""Atomic writes, JSON, JSONL and CSV, and fingerprints: whatever the project writes is whole or absent."""
+"""Files: atomic writes, JSON, JSONL, CSV and fingerprints."""
 
 import csv
 import hashlib
@@ -16,24 +16,24 @@ from pathspec import GitIgnoreSpec
 
 from picollm.core.errors import DataError, shown
 
-MAX_JSON = 256 * 2**20
-# Divides the documents of a text file, and is the special token of the tokenizers that are trained here.
+MAX_JSON = 256 * 2**20  # bytes
+# Separates the documents of a text file; the special token of tokenizers trained by picollm.
 END_OF_TEXT = "<|endoftext|>"
-CHUNK = 2**20
+CHUNK = 2**20  # bytes
 
 
 @contextmanager
 def write_atomic(path: str | Path, mode: str = "w") -> Iterator[IO]:
-    """Open a temporary file beside `path` ("w": UTF-8 text, "wb": bytes) and rename it to `path` when the block succeeds.
+    """Open a temporary file next to `path` ("w": UTF-8 text, "wb": bytes) and rename it to `path` if the block succeeds.
 
-    On an error the temporary file is removed and `path` is left as it was. Missing parent folders are created.
+    On an error the temporary file is removed and `path` is unchanged. Missing parent folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    options = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with os.fdopen(handle, mode, **text) as file:
+        with os.fdopen(handle, mode, **options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -46,7 +46,7 @@ def write_atomic(path: str | Path, mode: str = "w") -> Iterator[IO]:
 
 
 def sync_folder(path: Path) -> None:
-    """fsync a folder, so that a rename in it survives a loss of power."""
+    """fsync a folder, so that a rename in it survives a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -59,7 +59,7 @@ def read_json(path: str | Path) -> Any:
     path = Path(path)
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a downloaded model directory may link to a device, which never ends
+        if not stat.S_ISREG(status.st_mode):  # reading a device, to which a downloaded model may link, might never end
             raise DataError(f"{path}: not a regular file")
         if status.st_size > MAX_JSON:
             raise DataError(f"{path}: larger than {MAX_JSON >> 20} MB")
@@ -73,7 +73,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write indented JSON, keys in their order. Raises DataError for a number that is not finite."""
+    """Write indented JSON, keys in the given order. Raises DataError for a number that is not finite."""
     try:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
@@ -83,7 +83,7 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """(line number, line without its end) of a UTF-8 text file, streaming. Raises DataError naming file and line."""
+    """Stream (line number, line without its line ending) of a UTF-8 file. Raises DataError naming file and line."""
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -96,7 +96,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of every line that is not blank, streaming. Raises DataError naming file and line."""
+    """Stream (line number, object) of every line that is not blank. Raises DataError naming file and line."""
     for number, line in read_lines(path):
         if line.strip():
             row = _parse(line, f"{path}:{number}")
@@ -106,7 +106,7 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, keys in their order. Raises DataError for a number that is not finite."""
+    """Write one JSON object per line, keys in the given order. Raises DataError for a number that is not finite."""
     with write_atomic(path) as file:
         for row in rows:
             try:
@@ -128,7 +128,7 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """Whether text holds a lone surrogate, which JSON's escapes allow and UTF-8 cannot encode."""
+    """Whether text contains a lone surrogate, which JSON can escape but UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -137,35 +137,35 @@ def has_lone_surrogate(text: str) -> bool:
 
 
 def fingerprint(path: str | Path) -> str:
-    """SHA-256, in hexadecimal, of a file's bytes or of a folder's relative names and contents.
+    """SHA-256, in hexadecimal, of a file's bytes or of a folder's relative paths and contents.
 
-    As in DVC, files in a folder that match a pattern of the .dvcignore in the current directory are ignored.
+    Files in a folder that match the .dvcignore of the current directory are ignored, as in DVC.
     """
     path = Path(path)
     if not path.is_dir():
-        return _digest(path)
+        return _sha256(path)
     ignore = Path(".dvcignore")
     ignored = GitIgnoreSpec.from_lines(ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else [])
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for member in sorted(member for member in path.rglob("*") if member.is_file()):
         if not ignored.match_file(os.path.relpath(member)):
-            total.update(os.fsencode(f"{member.relative_to(path).as_posix()}\0{_digest(member)}\n"))
-    return total.hexdigest()
+            digest.update(os.fsencode(f"{member.relative_to(path).as_posix()}\0{_sha256(member)}\n"))
+    return digest.hexdigest()
 
 
-def _digest(path: Path) -> str:
-    total = hashlib.sha256()
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            while block := file.read(CHUNK):
-                total.update(block)
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
-    return total.hexdigest()
+    return digest.hexdigest()
 
 
 def _parse(text: str, where: str) -> Any:
-    """Parse JSON. Raises DataError for NaN, Infinity and a key that an object has twice, which Python's parser accepts."""
+    """Parse JSON. Raises DataError also for NaN, Infinity and duplicate keys, which Python's parser accepts."""
 
     def refuse_constant(name: str):
         raise DataError(f"{where}: {name} is not JSON")
@@ -174,7 +174,7 @@ def _parse(text: str, where: str) -> Any:
         content = dict(pairs)
         if len(content) != len(pairs):
             key = Counter(name for name, _ in pairs).most_common(1)[0][0]
-            raise DataError(f"{where}: key {shown(key)} occurs twice in one object")
+            raise DataError(f"{where}: duplicate key {shown(key)} in an object")
         return content
 
     try:
@@ -182,5 +182,5 @@ def _parse(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in text else ""
         raise DataError(f"{where}: not JSON: {error.msg} at {line}column {error.colno}") from None
-    except (ValueError, RecursionError) as error:  # an integer of more than 4300 digits; nested too deeply
+    except (ValueError, RecursionError) as error:  # an integer of more than 4300 digits, or nesting too deep
         raise DataError(f"{where}: not JSON that Python can read: {error}") from None

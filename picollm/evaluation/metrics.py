@@ -1,6 +1,6 @@
-"""What training did: losses, accuracies, rewards, KL and story measures of base, SFT and DPO model, as flat numbers.
+"""Losses, accuracies, rewards, KL and story measures of the base, SFT and DPO models, as flat numbers.
 
-The reference of every implicit reward and of every KL is the SFT model.
+The SFT model is the reference of all implicit rewards, KL estimates and win rates.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ MODELS = ("base", "sft", "dpo")
 REFERENCE = "sft"
 POLICY = "dpo"
 SPLITS = ("test", "unseen")
-# metrics/eval.json, in the order in which one reads it: its keys, and theirs among all numbers.
+# Keys of metrics/eval.json, in order, and their keys in metrics/details/eval.json.
 HEADLINE = {
     "dpo.reward_acc": "dpo.test.reward_acc",
     "ceiling": "dpo.test.ceiling",
@@ -48,7 +48,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def read_pairs(model: str, split: str) -> pd.DataFrame:
-    """The pairs of a split with their log-probs under a model and under the reference."""
+    """The pairs of a split with their log-probs under a model and the reference, in nats."""
     pairs = read_table(f"data/preferences/{split}.jsonl")[["id", "p_chosen", "stratum"]]
     reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").set_index("id").add_prefix("reference_")
     scores = read_table(f"data/scores/{model}/pairs_{split}.jsonl").set_index("id")
@@ -56,7 +56,7 @@ def read_pairs(model: str, split: str) -> pd.DataFrame:
 
 
 def read_samples(model: str) -> pd.DataFrame:
-    """A model's samples with their log-probs under the model and under the reference."""
+    """A model's samples with their log-probs under the model and the reference, in nats."""
     samples = read_table(f"data/samples/{model}.jsonl")
     paths = [Path(f"data/scores/{model}/samples_{split}.jsonl") for split in samples["split"].unique()]
     return samples.join(pd.concat([read_table(path) for path in paths]).set_index("id"), on="id")
@@ -72,8 +72,8 @@ def response_measures(responses: pd.DataFrame) -> dict[str, float]:
 
 
 def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
-    """Accuracies with 95 % intervals and ceiling of one split, whole and per stratum; with `beta`, that of the model's training,
-    those of its implicit rewards too, and their mean margin."""
+    """Of one split, as a whole and per stratum: accuracies with 95 % intervals, and the ceiling. With `beta`, that of the model's
+    training, also the accuracies of its implicit rewards, and their mean margin over the split."""
     accuracies = {"pref_acc": (pairs["chosen_logps"], pairs["rejected_logps"])}
     numbers = {}
     if beta is not None:
@@ -90,15 +90,15 @@ def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
         if p_chosen.notna().all():
             numbers[f"{prefix}ceiling"] = float(np.maximum(p_chosen, 1 - p_chosen).mean())
         for name, (chosen, rejected) in accuracies.items():
-            share = measures.accuracy(chosen[rows].to_numpy(), rejected[rows].to_numpy())
-            low, high = measures.wilson_interval(share * len(rows), len(rows))
-            numbers |= {f"{prefix}{name}": share, f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
+            accuracy = measures.accuracy(chosen[rows].to_numpy(), rejected[rows].to_numpy())
+            low, high = measures.wilson_interval(accuracy * len(rows), len(rows))
+            numbers |= {f"{prefix}{name}": accuracy, f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
     return numbers
 
 
 def sample_measures(samples: pd.DataFrame, baseline: pd.DataFrame | None) -> dict[str, float]:
-    """Measures of one model's samples on one split; `baseline` are the reference's for the same prompts, None if the samples
-    are the reference's own. Dread, lexicon, win rate and adherence are absent if the prompts are no story specifications."""
+    """Measures of one model's samples on one split. `baseline`: the reference's samples for the same prompts, None for the
+    reference itself. Dread, lexicon, win rate and adherence are absent if the prompts are not story specifications."""
     texts = samples["completion"].tolist()
     numbers: dict[str, float] = {}
     slots = slot_adherence(samples)
@@ -107,8 +107,8 @@ def sample_measures(samples: pd.DataFrame, baseline: pd.DataFrame | None) -> dic
         numbers |= dict(zip(("dread", "dread_low", "dread_high"), measures.mean_interval(scores), strict=True))
         if baseline is not None:
             baseline_scores = np.array([dread(text) for text in baseline["completion"]])
-            won = measures.win_rate(scores, baseline_scores)
-            numbers |= dict(zip(("win_rate", "win_rate_low", "win_rate_high"), won, strict=True))
+            win_rate = measures.win_rate(scores, baseline_scores)
+            numbers |= dict(zip(("win_rate", "win_rate_low", "win_rate_high"), win_rate, strict=True))
     if baseline is not None:
         columns = (samples[name].to_numpy() for name in ("logps", "reference_logps", "tokens"))
         numbers |= dict(zip(("kl", "kl_per_token"), measures.kl_estimate(*columns), strict=True))
@@ -125,7 +125,7 @@ def sample_measures(samples: pd.DataFrame, baseline: pd.DataFrame | None) -> dic
 
 
 def slot_adherence(samples: pd.DataFrame) -> np.ndarray | None:
-    """Share of samples in which each slot's value occurs [7], or None if the prompts are no specifications."""
+    """Share of samples in which each slot's value occurs [7], or None if the prompts are not story specifications."""
     specs = [parse_prompt(prompt) for prompt in samples["prompt"]]
     if any(spec is None for spec in specs):
         return None
@@ -147,12 +147,15 @@ def adherence_rows(samples: dict[str, pd.DataFrame]) -> list[dict]:
 
 
 def check_same_prompts(samples: dict[str, pd.DataFrame]) -> None:
-    """Raise DataError unless every model's samples answer the same prompts in the same order."""
+    """Raise DataError unless every model's samples have the same prompts in the same order."""
     for name, table in samples.items():
         if not table[["id", "prompt"]].equals(samples[REFERENCE][["id", "prompt"]]):
-            raise DataError(f"data/samples/{name}.jsonl: other prompts than data/samples/{REFERENCE}.jsonl")
+            raise DataError(
+                f"data/samples/{name}.jsonl: expected the ids and prompts of data/samples/{REFERENCE}.jsonl, in the same "
+                "order; run the sample stages again"
+            )
 
 
-def splits_of(folder: str, prefix: str = "") -> Sequence[str]:
-    """The splits for which a folder holds a file."""
-    return [split for split in SPLITS if Path(f"{folder}/{prefix}{split}.jsonl").exists()]
+def splits_of(folder: str) -> Sequence[str]:
+    """The splits for which `folder` has a file."""
+    return [split for split in SPLITS if Path(f"{folder}/{split}.jsonl").exists()]

@@ -1,4 +1,4 @@
-"""What the evaluation reads of the settings of preference learning."""
+"""The setting of preference optimization that evaluation reads."""
 
 from typing import ClassVar
 

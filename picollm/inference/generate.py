@@ -1,4 +1,4 @@
-"""Batched sampling with a key-value cache: completions up to end of text, without the prompt."""
+"""Batched sampling with a key-value cache."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from torch import Tensor
 from picollm.model.layout import Layout
 from picollm.model.transformer import Transformer
 
-# This many of the most likely tokens nearly always reach top_p; sorting the whole vocabulary can take longer than the model.
+# This many of the most likely tokens nearly always reach top_p; sorting the whole vocabulary can take longer than the forward pass.
 CANDIDATES = 64
 
 
 @dataclass
 class Completion:
-    """Token ids without end of text, and whether it was reached."""
+    """Token ids without the prompt and end-of-text, and whether end-of-text was reached."""
 
     ids: list[int]
     ended: bool
@@ -35,8 +35,8 @@ def generate(
 ) -> list[Completion]:
     """One completion per prompt: greedy at temperature 0, otherwise nucleus sampling (Holtzman et al. 2020).
 
-    Row i draws its uniforms from its own generator, seeded with `seeds[i]`, so a sample does not depend on the other rows of its
-    batch. Prompts of similar length share a batch.
+    Each row has its own generator, seeded with `seeds[i]`, so a completion does not depend on the other rows of its batch.
+    Prompts of similar length share a batch.
     """
     order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
     completions: list[Completion | None] = [None] * len(prompts)
@@ -61,14 +61,14 @@ def _complete(
     top_p: float,
     eos_id: int,
 ) -> list[Completion]:
-    """Completions of one batch, each row at its own position: `uniforms` [rows, max_new_tokens]."""
+    """Completions of one batch, whose rows may differ in length: `uniforms` [rows, max_new_tokens]."""
     device = next(model.parameters()).device
     lengths = np.array([len(prompt) for prompt in prompts])
     layout, ends = Layout.from_lengths(lengths).to(device), torch.from_numpy(lengths.cumsum() - 1).to(device)
     cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
     last = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, ends, cache)
-    # The row in each place of the cache, and the position of its next token: on the CPU, so that the new tokens are the only thing a
-    # step copies from the device.
+    # The prompt of each row of the cache, and the position of its next token; kept on the CPU, so that a step copies only the new
+    # tokens from the device.
     rows, positions = np.arange(len(prompts)), lengths
     uniforms = uniforms.to(device)
     completions = [Completion([], False) for _ in prompts]
@@ -95,8 +95,8 @@ def _complete(
 def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
     """Next tokens: logits [B, V], uniforms in [0, 1) [B] -> [B].
 
-    Nucleus: the smallest set of most likely tokens whose probability reaches `top_p`, and all tokens as likely as its least
-    likely one. The token is the uniform's inverse under the cumulative distribution of the nucleus.
+    The nucleus is the smallest set of most likely tokens whose probability reaches `top_p`, with all tokens that tie with its
+    least likely one. Sampling inverts the cumulative distribution of the nucleus at the uniforms.
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
@@ -106,12 +106,12 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float, top_p: f
     cumulative = probabilities.cumsum(dim=-1)
     mass = cumulative[:, -1:].contiguous()
     token = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
-    last = torch.searchsorted(cumulative, mass)  # in case the product rounds up to the whole mass
+    last = torch.searchsorted(cumulative, mass)  # the product may round up to `mass`, which is past the last token
     return torch.minimum(token, last)[:, 0]
 
 
 def _threshold(probabilities: Tensor, top_p: float) -> Tensor:
-    """Probability of the least likely token of the nucleus: [B, V] -> [B, 1]."""
+    """Probability of the nucleus's least likely token: [B, V] -> [B, 1]."""
     vocabulary = probabilities.shape[-1]
     threshold, complete = _threshold_of(probabilities.topk(min(CANDIDATES, vocabulary)).values, top_p)
     incomplete = (~complete).nonzero()[:, 0]
@@ -121,7 +121,7 @@ def _threshold(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 def _threshold_of(candidates: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
-    """For probabilities in descending order [B, K]: the last of the nucleus [B, 1], and whether all K together reach `top_p` [B]."""
+    """From the K largest probabilities, descending [B, K]: that of the nucleus's last token [B, 1], and whether K suffice [B]."""
     cumulative = candidates.cumsum(dim=-1)
     before = cumulative - candidates
     return candidates.gather(1, (before < top_p).sum(dim=-1, keepdim=True) - 1), cumulative[:, -1] >= top_p

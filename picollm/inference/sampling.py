@@ -1,6 +1,7 @@
-"""Completions of prompts as text: for the sample stage and the command line."""
+"""Text completions, for the sample stage and the command line."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 from picollm.inference.generate import generate
@@ -11,7 +12,7 @@ from picollm.text.tokenizer import Tokenizer
 
 
 def sample_seed(seed: int, key: str) -> int:
-    """The seed of one sample, from the run's seed and the sample's own name, stable over machines and versions."""
+    """The seed of one sample: a hash of the run's seed and the sample's `key`, the same on every machine and version."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:7], "big")
 
 
@@ -23,9 +24,9 @@ def complete(
     settings: Sample,
     truncate: bool,
 ) -> list[dict]:
-    """One completion per prompt: {completion, ended, prompt_ids, completion_ids} each.
+    """One {completion, ended, prompt_ids, completion_ids} per prompt; all ids together decode to prompt + completion.
 
-    Prompt + completion is the text of all ids. Raises DataError as `encode_prompts` does.
+    Raises DataError as `encode_prompts` does.
     """
     context = model.config.max_position_embeddings
     encoded = encode_prompts(prompts, tokenizer, context, settings.max_new_tokens, truncate)
@@ -54,12 +55,12 @@ def sample_rows(
     model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], settings: Sample, truncate: bool, seed: int
 ) -> list[dict]:
     """Complete the first `settings.prompts` prompts of each split; rows are {id, split, prompt}."""
-    taken: dict[str, int] = {}
-    chosen = []
+    counts: Counter[str] = Counter()
+    selected = []
     for row in rows:
-        taken[row["split"]] = taken.get(row["split"], 0) + 1
-        if taken[row["split"]] <= settings.prompts:
-            chosen.append(row)
-    seeds = [sample_seed(seed, row["id"]) for row in chosen]
-    completions = complete(model, tokenizer, [row["prompt"] for row in chosen], seeds, settings, truncate)
-    return [{**row, **completion} for row, completion in zip(chosen, completions, strict=True)]
+        counts[row["split"]] += 1
+        if counts[row["split"]] <= settings.prompts:
+            selected.append(row)
+    seeds = [sample_seed(seed, row["id"]) for row in selected]
+    completions = complete(model, tokenizer, [row["prompt"] for row in selected], seeds, settings, truncate)
+    return [{**row, **completion} for row, completion in zip(selected, completions, strict=True)]

@@ -1,4 +1,4 @@
-"""Settings of the sampler."""
+"""Settings of sampling."""
 
 from typing import Annotated, ClassVar
 

@@ -5,17 +5,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Queries per block on a CPU: smaller blocks make small matrix products, larger ones compute more scores that the mask then discards.
+# Queries per block on a CPU: smaller blocks make small matrix products, larger ones compute more scores that the mask discards.
 BLOCK_SIZE = 96
-# Longest row computed in blocks: at this length the stored probabilities add two fifths to what a transformer block saves for the
-# backward pass, and their part grows with the length.
+# Longest row computed in blocks: at this length the stored probabilities add 40 % to the activations that a transformer block
+# saves for the backward pass, and their share grows with the length.
 MAX_LENGTH = 512
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(D) + causal mask) v: q [B, H, T, D], k and v [B, H_kv, T, D] -> [B, H, T, D].
 
-    By PyTorch's scaled_dot_product_attention; in float32 on a CPU, where that is slower for heads of 32 and 64, by blocks of queries.
+    Uses PyTorch's scaled_dot_product_attention, except in float32 on a CPU: for heads of 32 and 64 blocks of queries are faster there.
     """
     grouped = q.shape[1] != k.shape[1]
     is_float32 = q.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
@@ -28,7 +28,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class _BlockedAttention(torch.autograd.Function):
-    """Blocks of queries, each against the keys up to its end: q, k, v [R, T, D] -> [R, T, D], q already scaled.
+    """Blocks of queries, each attending to the keys up to its end: q, k, v [R, T, D] -> [R, T, D], q already scaled.
 
     The backward pass is that of FlashAttention (Dao et al. 2022, algorithm 4), except that the probabilities are stored instead of
     recomputed.

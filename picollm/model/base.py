@@ -1,4 +1,4 @@
-"""The base checkpoint that a user brings: checked, and copied to where DVC sees it."""
+"""Import of a user's base checkpoint: checked, then copied to a DVC output."""
 
 import shutil
 from pathlib import Path
@@ -12,10 +12,10 @@ PATTERNS = ("config.json", "generation_config.json", "tokenizer*.json", "*.safet
 
 
 def import_base(init_from: str | None, folder: Path) -> None:
-    """Check the user's base checkpoint and copy it to `folder`/model; without one the folder says so.
+    """Check the base checkpoint `init_from` and copy it to `folder`/model; without one write only `folder`/init_from.json.
 
-    A copy, because the stages that read it then depend on its content and not on the rest of data/raw/. Raises
-    ParamsError for a path outside data/raw/ and CheckpointError or TokenizerError for a directory that cannot be used.
+    A copy, so that later stages depend on the checkpoint's content and not on the rest of data/raw/. Raises ParamsError
+    for a path outside data/raw/ and CheckpointError or TokenizerError for a directory that cannot be used.
     """
     if folder.exists():
         shutil.rmtree(folder)
@@ -23,7 +23,7 @@ def import_base(init_from: str | None, folder: Path) -> None:
         source = Path(init_from)
         if RAW.resolve() not in source.resolve().parents:
             raise ParamsError(
-                f"pretrain.init_from: {init_from}: expected a directory in {RAW}/, where DVC sees its content; copy it there"
+                f"pretrain.init_from: {init_from}: expected a directory in {RAW}/, whose content DVC tracks; copy it there"
             )
         load_model_and_tokenizer(source)
         (folder / "model").mkdir(parents=True)

@@ -1,7 +1,7 @@
-"""Model directory <-> model: config.json, model.safetensors, generation_config.json and the tokenizer's files.
+"""Read and write model directories: config.json, model.safetensors, generation_config.json and the tokenizer's files.
 
-The directory is a Hugging Face Llama directory: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion
-to GGUF, and any such directory of theirs can be read here. Nothing is unpickled.
+The format is that of a Hugging Face Llama: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion to
+GGUF. Nothing is unpickled.
 """
 
 import os
@@ -9,15 +9,15 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from picollm.core import files
-from picollm.core.config import Size
+from picollm.core.config import Positive, Size
 from picollm.core.errors import CheckpointError, DataError, shown
 from picollm.model.settings import MAX_PARAMETERS, Layers
 from picollm.model.shape import ModelConfig
@@ -27,12 +27,11 @@ from picollm.text.tokenizer import Tokenizer, load_tokenizer
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-HASH = re.compile(r"[0-9a-f]{30,64}")  # the caches of DVC and of the Hugging Face hub name a file by its hash
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+HASH = re.compile(r"[0-9a-f]{30,64}")  # name of a file in the caches of DVC and of the Hugging Face hub
 
 
 class RopeParameters(BaseModel):
-    """The newer place of rope_theta in a config.json; scaled rotary embeddings are not supported."""
+    """Where newer config.json files keep rope_theta; scaled rotary embeddings are not supported."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -41,7 +40,7 @@ class RopeParameters(BaseModel):
 
 
 class LlamaConfig(BaseModel):
-    """The keys of a transformers Llama config.json that decide what the weights mean; other keys are ignored."""
+    """The keys of a transformers Llama config.json that change what the model computes; other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, protected_namespaces=())
 
@@ -66,7 +65,7 @@ class LlamaConfig(BaseModel):
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """The shape that a model directory's config.json gives. Raises CheckpointError for a model that is not this Llama."""
+    """The ModelConfig of a directory's config.json. Raises CheckpointError for a model other than a supported Llama."""
     path = folder / CONFIG
     if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such file; expected a Hugging Face Llama directory")
@@ -92,8 +91,8 @@ def read_config(folder: Path) -> ModelConfig:
         tie_word_embeddings=config.tie_word_embeddings,
     )
     problem = shape.problem()
-    if problem is None and config.head_dim not in (None, shape.head_size):
-        problem = f"head_dim {config.head_dim} is not hidden_size / num_attention_heads = {shape.head_size}"
+    if problem is None and config.head_dim not in (None, shape.head_dim):
+        problem = f"head_dim {config.head_dim}; expected hidden_size / num_attention_heads = {shape.head_dim}"
     if problem:
         raise CheckpointError(f"{path}: {problem}")
     return shape
@@ -102,11 +101,11 @@ def read_config(folder: Path) -> ModelConfig:
 def load_model(folder: str | Path) -> Transformer:
     """The model of a directory, in float32 on the CPU. Raises CheckpointError naming the file and the tensor."""
     folder = Path(folder)
-    _refuse_links_out(folder)
+    _refuse_outside_links(folder)
     config = read_config(folder)
     if (parameters := config.parameter_count()) > MAX_PARAMETERS:
         raise CheckpointError(
-            f"{folder / CONFIG}: vocab_size, hidden_size, intermediate_size and num_hidden_layers make {parameters:,} "
+            f"{folder / CONFIG}: vocab_size, hidden_size, intermediate_size and num_hidden_layers give {parameters:,} "
             f"parameters; expected at most {MAX_PARAMETERS:,}"
         )
     with torch.device("meta"):
@@ -119,14 +118,16 @@ def load_model(folder: str | Path) -> Transformer:
         _tie(state, folder)
     missing = [name for name in expected if name not in state]
     if missing:
-        raise CheckpointError(f"{folder}: tensor {missing[0]} is missing ({len(missing)} of {len(expected)} are)")
+        raise CheckpointError(
+            f"{folder}: tensor {missing[0]} is missing ({len(missing)} of {len(expected)} are missing)"
+        )
     model = Transformer(config)
     model.load_state_dict(state)
     return model
 
 
 def _tie(state: dict[str, torch.Tensor], folder: Path) -> None:
-    """Let embedding and head be one tensor, whichever of the two names (safetensors' save_model keeps one) it has."""
+    """Tie embedding and head, stored under either name or both (safetensors' save_model keeps one)."""
     stored = [state[name] for name in (EMBEDDING, HEAD) if name in state]
     if len(stored) == 2 and not torch.equal(*stored):
         raise CheckpointError(
@@ -138,29 +139,29 @@ def _tie(state: dict[str, torch.Tensor], folder: Path) -> None:
 
 
 def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer]:
-    """Model and tokenizer of a directory, after checking that the model has a row for every token."""
+    """Model and tokenizer of a directory. Raises CheckpointError if the tokenizer has more tokens than the model."""
     folder = Path(folder)
-    _refuse_links_out(folder)
+    _refuse_outside_links(folder)
     tokenizer = load_tokenizer(folder)
     check_vocabulary(read_config(folder), tokenizer, folder)
     return load_model(folder), tokenizer
 
 
 def check_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
-    """Raise CheckpointError if the tokenizer has ids above the model's; a model may be padded with rows of no token."""
+    """Raise CheckpointError if the tokenizer has more tokens than the model's vocabulary, which may be padded."""
     if config.vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
-            f"{folder / CONFIG}: vocab_size is {config.vocab_size}, but the tokenizer beside it has "
-            f"{tokenizer.vocab_size} tokens; expected at least as many"
+            f"{folder / CONFIG}: vocab_size is {config.vocab_size}; expected at least {tokenizer.vocab_size}, the tokens of "
+            "the tokenizer"
         )
 
 
 def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> None:
-    """Write a model directory, whole or not at all: it is made beside `folder` and then takes its place."""
+    """Write a model directory atomically: into a temporary directory beside `folder`, which then replaces it."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(stale)  # of a process that was killed while it wrote
+        shutil.rmtree(stale)  # left by a process that was killed while writing
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     draft.chmod(0o755)
     try:
@@ -189,7 +190,7 @@ def _config_json(model: Transformer, tokenizer: Tokenizer) -> dict:
         "num_hidden_layers": config.num_hidden_layers,
         "num_attention_heads": config.num_attention_heads,
         "num_key_value_heads": config.num_key_value_heads,
-        "head_dim": config.head_size,
+        "head_dim": config.head_dim,
         "max_position_embeddings": config.max_position_embeddings,
         "rope_theta": config.rope_theta,
         "rms_norm_eps": config.rms_norm_eps,
@@ -213,22 +214,22 @@ def _generation_json(config: ModelConfig, tokenizer: Tokenizer) -> dict:
     }
 
 
-def _refuse_links_out(folder: Path) -> None:
-    """Raise CheckpointError for a link that would let a downloaded directory read, or have copied, a file elsewhere."""
+def _refuse_outside_links(folder: Path) -> None:
+    """Raise CheckpointError for a link that leaves the directory: a download could use it to have other files read or copied."""
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if name.endswith((".json", ".safetensors")) and _leads_out(folder / name):
-            raise CheckpointError(f"{folder / name}: a link out of its directory; put the file itself there")
+        if name.endswith((".json", ".safetensors")) and _links_outside(folder / name):
+            raise CheckpointError(f"{folder / name}: links to a file outside its directory; put the file itself there")
 
 
-def _leads_out(path: Path) -> bool:
-    """Whether `path` is a link to a file outside its directory that is not one of a cache whose names are hashes."""
+def _links_outside(path: Path) -> bool:
+    """Whether `path` links to a file outside its directory, other than a cache's (HASH)."""
     target = Path(os.path.realpath(path))
     inside = Path(os.path.realpath(path.parent)) in target.parents
     return path.is_symlink() and not inside and not HASH.fullmatch(target.name)
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a directory: one, or those that its index names."""
+    """The safetensors files of a directory: model.safetensors, or those named in its index."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     index = folder / INDEX
@@ -240,34 +241,34 @@ def _weight_files(folder: Path) -> list[Path]:
         raise CheckpointError(str(error)) from None
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     names = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
-    beside = {path.name for path in folder.iterdir() if path.is_file() and not _leads_out(path)}
+    beside = {path.name for path in folder.iterdir() if path.is_file() and not _links_outside(path)}
     for name in names:
         if not isinstance(name, str) or name not in beside:
-            raise CheckpointError(f"{index}: weight_map: {shown(name)} is not a file beside it")
+            raise CheckpointError(f"{index}: weight_map: {shown(name)} is not a file of this directory")
     return [folder / name for name in sorted(set(names))]
 
 
 def _read_tensors(path: Path, expected: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """The tensors of one file, whose names, shapes and types are checked before their data is read."""
+    """The tensors of one file, in float32; names, shapes and types are checked before any data is read."""
     state = {}
     try:
         with safe_open(path, framework="pt") as reader:
             for name in sorted(reader.keys()):
                 if name not in expected:
                     if name.endswith("rotary_emb.inv_freq"):
-                        continue  # derived from the configuration: old files store it all the same
-                    raise CheckpointError(f"{path}: tensor {name:.200} has no place in this model")
+                        continue  # stored by old versions of transformers; computed from the config here
+                    raise CheckpointError(f"{path}: unexpected tensor {name:.200}; this model has none of that name")
                 view = reader.get_slice(name)
                 shape, dtype = tuple(view.get_shape()), view.get_dtype()
                 if shape != expected[name]:
                     raise CheckpointError(
-                        f"{path}: tensor {name} has shape {shown(shape)}; config.json asks for {expected[name]}"
+                        f"{path}: tensor {name} has shape {shown(shape)}; expected {expected[name]} from {CONFIG}"
                     )
                 if dtype not in FLOATS:
                     raise CheckpointError(f"{path}: tensor {name} has type {dtype}; expected one of {sorted(FLOATS)}")
                 state[name] = reader.get_tensor(name).float()
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file: {error!s:.300}") from None
-    except (RuntimeError, MemoryError) as error:  # of torch and of safetensors, if memory runs out
-        raise CheckpointError(f"{path}: cannot be held in memory: {error!s:.300}") from None
+        raise CheckpointError(f"{path}: not a complete safetensors file: {error!s:.300}") from None
+    except (RuntimeError, MemoryError) as error:  # torch and safetensors raise these if memory runs out
+        raise CheckpointError(f"{path}: does not fit into memory: {error!s:.300}") from None
     return state

@@ -1,10 +1,10 @@
-"""Initial weights: small and random, but for one circuit that copies.
+"""Weight initialisation: random, plus a weak induction circuit.
 
-A model that must repeat a name it has never seen needs an induction circuit (Elhage et al. 2021; Olsson et al. 2022): a
-head that tells each position what token stood before it, and a head in a later layer that looks for the position
-whose previous token is the current one, and writes down the token found there. With six layers of 128 dimensions random weights
-had found none after 1.5 million tokens. So one is put in place, faint enough to be trained away, in the spirit of mimetic
-initialisation (Trockman & Kolter 2023): with it such a model copies within its first million.
+To copy a name that it has never seen a model needs induction heads (Elhage et al. 2021; Olsson et al. 2022): a head that
+writes each position's previous token into the residual stream, and a head in a later layer that attends to the positions
+whose previous token equals the current one and copies the token found there. A model of six layers and 128 dimensions had
+not learned them after 1.5 million tokens. Initialised with a weak circuit, which training can overwrite (in the spirit of
+mimetic initialisation, Trockman & Kolter 2023), it copies within its first million.
 """
 
 import math
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from picollm.model.transformer import Attention, Transformer
 
 STD = 0.02
-QUICK = 0.15  # rotary frequencies above this, in radians per token, tell neighbouring positions apart
-PREVIOUS_SHARPNESS = 44.0  # attention logit of the previous position; about 7 less one position further
-MATCH_SHARPNESS = 7.0  # attention logit of a matching position
-PREVIOUS_NORM = 0.9  # what a position learns of its previous token, relative to the norm of an embedding
+MIN_FREQUENCY = 0.15  # radians per token; rotary pairs above this distinguish neighbouring positions
+PREVIOUS_LOGIT = 44.0  # attention logit of the previous position; that of the one before is about 7 lower
+MATCH_LOGIT = 7.0  # attention logit of a matching position
+PREVIOUS_NORM = 0.9  # norm of the previous token's output in the residual stream, relative to the norm of an embedding
 
 
 @torch.no_grad()
 def initialise(model: Transformer, seed: int) -> None:
     """GPT-2's initialisation (Radford et al. 2019): normal(0, 0.02), residual projections scaled by 1 / sqrt(2 layers);
-    then, in a model of at least two layers and heads of at least four dimensions, the copying circuit."""
+    then, if there are two layers and heads of at least four dimensions, the induction circuit."""
     generator = torch.Generator().manual_seed(seed)
     residual_std = STD / math.sqrt(2 * model.config.num_hidden_layers)
     for name, parameter in model.named_parameters():
@@ -33,28 +33,28 @@ def initialise(model: Transformer, seed: int) -> None:
         else:
             is_residual = name.endswith(("o_proj.weight", "down_proj.weight"))
             nn.init.normal_(parameter, std=residual_std if is_residual else STD, generator=generator)
-    if model.config.num_hidden_layers >= 2 and model.config.head_size >= 4:
-        _put_copying_circuit(model, generator)
+    if model.config.num_hidden_layers >= 2 and model.config.head_dim >= 4:
+        _add_induction_circuit(model, generator)
 
 
-def _put_copying_circuit(model: Transformer, generator: torch.Generator) -> None:
-    """Layer 0, head 0: `previous`. Layer 1, one or two heads: `match`.
+def _add_induction_circuit(model: Transformer, generator: torch.Generator) -> None:
+    """Layer 0, head 0 becomes the previous-token head; layer 1 gets one or two induction heads.
 
-    Embeddings e of norm n = 0.02 sqrt(d) get the same constant n in dimension 0, which gives attention something that
-    does not depend on the token; the logits it adds to a tied head are the same for every token and cancel.
+    Dimension 0 of every embedding is set to n = 0.02 sqrt(d), the norm of the rest: a constant from which attention can
+    compute scores that do not depend on the token. With tied weights it adds the same number to every logit, which cancels.
     After RMSNorm the constant is sqrt(d / 2) and the other dimensions have a standard deviation of sqrt(1 / 2).
     """
-    d, size = model.config.hidden_size, model.config.head_size
+    d, size = model.config.hidden_size, model.config.head_dim
     norm = STD * math.sqrt(d)
     model.model.embed_tokens.weight[:, 0] = norm
     reads, writes = (_rows_without_constant(size, d, generator) for _ in range(2))
     write_scale = PREVIOUS_NORM * norm / math.sqrt(size / 2)
     _previous_token_head(model.model.layers[0].self_attn, model.inverse_frequencies, reads, write_scale * writes)
-    # In layer 1 the residual is e, the constant, and the previous token's read-out: their squared norms add up.
+    # The residual stream of layer 1 is embedding + constant + previous token: their squared norms add up.
     rms = STD * math.sqrt(2 + PREVIOUS_NORM**2)
     query_norm = STD / rms * math.sqrt(size / 2)
     key_norm = PREVIOUS_NORM * norm / math.sqrt(2) / rms
-    match_scale = math.sqrt(MATCH_SHARPNESS * math.sqrt(size) / (query_norm * key_norm))
+    match_scale = math.sqrt(MATCH_LOGIT * math.sqrt(size) / (query_norm * key_norm))
     copy_scale = norm / (STD / rms * math.sqrt(size))
     second = model.model.layers[1].self_attn
     group = model.config.num_attention_heads // model.config.num_key_value_heads
@@ -68,28 +68,28 @@ def _put_copying_circuit(model: Transformer, generator: torch.Generator) -> None
 
 
 def _previous_token_head(attention: Attention, frequencies: Tensor, reads: Tensor, writes: Tensor) -> None:
-    """Head 0 attends to the position before, whatever its token, and writes `reads` of it along `writes`.
+    """Head 0 attends to the previous position, whatever its token: value projection `reads`, output projection `writes`.
 
-    The query is the constant in the first dimension of the quick rotary pairs, the key the same turned by one position: the
-    dot product is a sum of cos((distance - 1) * frequency), largest at distance 1.
+    The query is the constant in the first dimension of the fast rotary pairs, the key is the same rotated by one position:
+    their dot product is a sum of cos((distance - 1) * frequency), largest at distance 1.
     """
     size, d = reads.shape
-    quick = frequencies[frequencies > QUICK]
-    amplitude = math.sqrt(PREVIOUS_SHARPNESS / len(quick) * math.sqrt(size) / (d / 2))
+    fast = frequencies[frequencies > MIN_FREQUENCY]
+    amplitude = math.sqrt(PREVIOUS_LOGIT / len(fast) * math.sqrt(size) / (d / 2))
     query, key = torch.zeros(size, d), torch.zeros(size, d)
-    query[: len(quick), 0] = amplitude
-    key[: len(quick), 0] = amplitude * quick.cos()
-    key[size // 2 : size // 2 + len(quick), 0] = amplitude * quick.sin()
+    query[: len(fast), 0] = amplitude
+    key[: len(fast), 0] = amplitude * fast.cos()
+    key[size // 2 : size // 2 + len(fast), 0] = amplitude * fast.sin()
     attention.q_proj.weight[:size], attention.k_proj.weight[:size] = query, key
     attention.v_proj.weight[:size], attention.o_proj.weight[:, :size] = reads, writes.T
 
 
 def _match_head(attention: Attention, number: int, group: int, query_rows: Tensor, key_rows: Tensor) -> None:
-    """A head that attends where `key_rows` of a position equal `query_rows` of the current one.
+    """Key-value head `number` attends to positions whose `key_rows` projection matches the current one's `query_rows`.
 
-    They go into the slow rotary pairs, whose angle hardly changes over the length of a story.
+    The projections fill the slow rotary pairs, whose angle hardly changes over the length of a story.
     """
-    size = attention.head_size
+    size = attention.head_dim
     slow = [*range(size // 2 - len(query_rows) // 2, size // 2), *range(size - len(query_rows) // 2, size)]
     query, key = (torch.zeros(size, rows.shape[1]) for rows in (query_rows, key_rows))
     query[slow], key[slow] = query_rows, key_rows
@@ -99,6 +99,6 @@ def _match_head(attention: Attention, number: int, group: int, query_rows: Tenso
 
 
 def _rows_without_constant(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """[count, size] orthonormal rows that leave dimension 0 alone."""
+    """Orthonormal rows [count, size] whose dimension 0 is zero."""
     basis, _ = torch.linalg.qr(torch.randn(size - 1, count, generator=generator))
     return torch.cat([torch.zeros(count, 1), basis.T], dim=1)

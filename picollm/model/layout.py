@@ -1,7 +1,7 @@
-"""Packed tokens, and the padded buckets [B, T] in which attention computes them.
+"""Packed tokens [N], and the padded buckets [B, T] on which attention is computed.
 
-Everything but attention works on single tokens, so it is computed on packed tokens [N, ..]: no padding, and the prompt of a pair once
-although two rows share it. Attention needs whole rows; rows of similar length form one bucket, so that there is little padding.
+Everything but attention works on single tokens, so it runs on packed tokens [N, ..]: without padding, and only once for a prompt
+that the two rows of a pair share. Attention needs whole rows; rows of similar length form one bucket, which needs little padding.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,9 @@ from picollm.model.attention import causal_attention
 # Attention of N packed tokens: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D].
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-MIN_FILL = 7 / 8  # length of the shortest row of a bucket, as a fraction of the longest; less gives more padding
+MIN_FILL = (
+    7 / 8
+)  # shortest row of a bucket, as a fraction of its longest; a smaller value means fewer buckets, more padding
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Layout:
     positions: Tensor  # [N] int64, position of each token in its rows
     rows: Tensor  # [N] int64, the row of each token; the longest, if it is in several
     to_padded: Tensor  # [P] int64, the token in each slot; padding repeats the last token of the row
-    to_packed: Tensor  # [N] int64, the slot from which each token takes its output
-    shapes: tuple[tuple[int, int], ...]  # B and T of each bucket
+    to_packed: Tensor  # [N] int64, the slot that holds each token's output
+    shapes: tuple[tuple[int, int], ...]  # (B, T) of each bucket
 
     @staticmethod
     def from_rows(rows: Sequence[np.ndarray]) -> "Layout":
-        """From the token indices of each row, in order; every one of 0 to N - 1 is in at least one row."""
+        """From the token indices of each row, in order of position; each of 0 to N - 1 is in at least one row."""
         order = sorted(range(len(rows)), key=lambda row: -len(rows[row]))
         shapes = _bucket_shapes([len(rows[row]) for row in order])
         padded_lengths = [length for count, length in shapes for _ in range(count)]
@@ -46,7 +48,7 @@ class Layout:
 
     @staticmethod
     def from_lengths(lengths: Sequence[int]) -> "Layout":
-        """Consecutive rows that share no token."""
+        """Layout of consecutive rows that share no tokens."""
         return Layout.from_rows(np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]))
 
     def to(self, device: torch.device) -> "Layout":
@@ -60,13 +62,13 @@ class Layout:
         return torch.cat(outputs).index_select(0, self.to_packed)
 
     def _pad(self, x: Tensor) -> list[Tensor]:
-        """x [N, H, D] -> [B, H, T, D] of each bucket."""
-        parts = x.index_select(0, self.to_padded).split([count * length for count, length in self.shapes])
-        return [part.unflatten(0, shape).transpose(1, 2) for part, shape in zip(parts, self.shapes, strict=True)]
+        """x [N, H, D] -> [B, H, T, D] for each bucket."""
+        buckets = x.index_select(0, self.to_padded).split([count * length for count, length in self.shapes])
+        return [bucket.unflatten(0, shape).transpose(1, 2) for bucket, shape in zip(buckets, self.shapes, strict=True)]
 
 
 def _bucket_shapes(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Number of rows and largest length of each bucket, for lengths in descending order."""
+    """(B, T) of each bucket, for lengths in descending order."""
     shapes: list[tuple[int, int]] = []
     for length in lengths:
         if shapes and length >= MIN_FILL * shapes[-1][1]:

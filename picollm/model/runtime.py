@@ -1,4 +1,4 @@
-"""What a process runs on: device, precision, compilation, and settings of the C library's allocator."""
+"""Process setup: device, precision, compilation, and the C library's allocator."""
 
 import contextlib
 import ctypes
@@ -13,21 +13,21 @@ import torch
 
 from picollm.core.errors import ParamsError
 
-# mallopt(3): by default glibc returns a large block to the kernel on every free and page-faults on every allocation, about a
-# quarter of a training step's time on a CPU. With these thresholds the memory of one step is reused by the next.
+# mallopt(3): by default glibc returns a large block to the kernel on every free, and the next allocation page-faults, which takes
+# about a quarter of a training step's time on a CPU. With these thresholds each step reuses the memory of the one before.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 2**31 - 1
 
-# Compilation takes 15 to 60 seconds. It pays off for runs of this many floating-point operations (on a CPU: per thread), which take
-# about ten minutes on a CPU and one minute on a large GPU. A count, unlike a time, gives the same decision every time.
+# Compilation takes 15 to 60 seconds. It pays off from this many floating-point operations (on a CPU: per thread), about ten minutes
+# on a CPU and one minute on a large GPU. A count, unlike a time, gives the same decision in every run.
 COMPILE_FLOPS = {"cpu": 5e13, "cuda": 1e16}
 
 
 def set_up(deterministic: bool = False, precision: str = "float32") -> torch.device:
-    """Prepare the process and return the device named by the environment variable DEVICE (default auto).
+    """Configure the process and return the device that the environment variable DEVICE names (default auto).
 
-    `deterministic` makes CUDA's kernels bitwise repeatable, as the CPU's are; an operation without such a kernel raises.
-    With `precision` tf32 CUDA rounds the inputs of float32 matrix products to 10 bits of mantissa; on a CPU it changes nothing.
+    `deterministic` uses only bitwise reproducible CUDA kernels (the CPU's always are); an operation without one raises.
+    `precision` tf32 makes CUDA round the inputs of float32 matrix products to 10 bits of mantissa; it does nothing on a CPU.
     Raises ParamsError for a device that is unknown or not available.
     """
     if deterministic:
@@ -54,22 +54,22 @@ def _device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ParamsError(f"DEVICE={name}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ParamsError(f"DEVICE={name}: PyTorch finds {torch.cuda.device_count()} CUDA devices on this machine")
+        raise ParamsError(f"DEVICE={name}: not available; PyTorch finds {torch.cuda.device_count()} CUDA devices")
     return device
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """Matrix products in bfloat16 if `precision` is bfloat16; weights, norms and losses stay float32."""
+    """Context that computes matrix products in bfloat16 if `precision` says so; weights, norms and losses stay float32."""
     if precision != "bfloat16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def compiles(setting: str, device: torch.device, flops: float) -> bool:
-    """Whether a process that executes `flops` operations compiles its model: `setting` is on, off, or auto.
+def should_compile(setting: str, device: torch.device, flops: float) -> bool:
+    """Whether to compile the model in a process that executes `flops` operations: `setting` is on, off, or auto.
 
-    auto compiles long runs (COMPILE_FLOPS), unless they are to be deterministic or the tools are missing. Raises ParamsError
-    if it is on and they are missing: a C++ compiler, or on CUDA a C compiler and Triton, and Python's headers.
+    auto compiles long runs (COMPILE_FLOPS) unless they are deterministic or a tool is missing: Python's headers and a C++
+    compiler, or on CUDA a C compiler and Triton. Raises ParamsError if a tool is missing and `setting` is on.
     """
     missing = _missing_tool(device)
     if setting == "on" and missing:

@@ -1,4 +1,4 @@
-"""Settings of the model: its shape, the base to start from, and how it computes. No torch."""
+"""Settings of the model: its shape, the base checkpoint to start from, and how it computes."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -8,12 +8,12 @@ from picollm.core.config import Positive, Settings, Size, Text
 from picollm.model.shape import ModelConfig
 
 Layers = Annotated[int, Field(ge=1, le=1024)]
-TRAINED_BYTES = 16  # per parameter in training: weight, gradient and two moments, four bytes each
-MAX_PARAMETERS = 2**40 // TRAINED_BYTES
+TRAINING_BYTES = 16  # per parameter: weight, gradient and Adam's two moments, four bytes each
+MAX_PARAMETERS = 2**40 // TRAINING_BYTES
 
 
 class ModelShape(Settings):
-    """Shape of the Llama decoder, in transformers' names."""
+    """Sizes of the Llama decoder, under transformers' names."""
 
     section: ClassVar[str] = "model"
     hidden_size: Size
@@ -28,23 +28,23 @@ class ModelShape(Settings):
 
     @model_validator(mode="after")
     def _consistent(self):
-        if problem := self.shape(vocabulary=1).problem():
+        if problem := self.config(vocab_size=1).problem():
             raise ValueError(problem)
         return self
 
-    def shape(self, vocabulary: int) -> ModelConfig:
-        return ModelConfig(vocab_size=vocabulary, **self.model_dump())
+    def config(self, vocab_size: int) -> ModelConfig:
+        return ModelConfig(vocab_size=vocab_size, **self.model_dump())
 
 
 class InitFrom(Settings):
-    """The base checkpoint to start from instead of pretraining; read by import_base alone."""
+    """The base checkpoint to start from instead of pretraining; only import_base reads it."""
 
     section: ClassVar[str] = "pretrain"
     init_from: Text | None
 
 
 class Compute(Settings):
-    """How every stage that runs a model computes."""
+    """Determinism and precision of every stage that runs a model."""
 
     deterministic: bool
     precision: Literal["float32", "tf32", "bfloat16"]

@@ -1,11 +1,11 @@
-"""The shape of a model: its sizes, whether they are consistent, and its number of parameters."""
+"""ModelConfig: the sizes of a model, their consistency, and the number of parameters."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a model, named as in the config.json of a transformers Llama."""
+    """Sizes of a model, named as in transformers' LlamaConfig."""
 
     vocab_size: int
     hidden_size: int
@@ -19,11 +19,11 @@ class ModelConfig:
     tie_word_embeddings: bool
 
     @property
-    def head_size(self) -> int:
+    def head_dim(self) -> int:
         return self.hidden_size // self.num_attention_heads
 
     def problem(self) -> str | None:
-        """Why no model can have this shape, or None."""
+        """Why these sizes are inconsistent, or None."""
         if self.hidden_size % self.num_attention_heads:
             return f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
         if self.num_attention_heads % self.num_key_value_heads:
@@ -31,13 +31,13 @@ class ModelConfig:
                 f"num_attention_heads {self.num_attention_heads} is not a multiple of "
                 f"num_key_value_heads {self.num_key_value_heads}"
             )
-        if self.head_size % 2:
-            return f"hidden_size / num_attention_heads is {self.head_size}; expected an even number"
+        if self.head_dim % 2:
+            return f"hidden_size / num_attention_heads is {self.head_dim}; expected an even number"
         return None
 
     def parameter_count(self) -> int:
-        """Number of parameters of a model of this shape; tied embeddings count once."""
+        """Number of parameters; tied embeddings count once."""
         embedding = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
-        attention = 2 * self.hidden_size * (self.hidden_size + self.num_key_value_heads * self.head_size)
+        attention = 2 * self.hidden_size * (self.hidden_size + self.num_key_value_heads * self.head_dim)
         mlp = 3 * self.hidden_size * self.intermediate_size
         return embedding + self.num_hidden_layers * (attention + mlp + 2 * self.hidden_size) + self.hidden_size

@@ -1,4 +1,4 @@
-"""A Llama decoder whose weights have the names and shapes of Hugging Face transformers.
+"""A Llama decoder with the parameter names and shapes of Hugging Face transformers.
 
 RMSNorm (Zhang & Sennrich 2019), rotary position embeddings (Su et al. 2021) in the half-split order, grouped-query attention
 (Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. The loss is not part of the model.
@@ -35,10 +35,10 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim == 2 and len(x) == 1 and x.device.type == "cpu" and not torch.is_grad_enabled():
-            # One row is bound by reading the weights. PyTorch does that in one thread, but spreads a batched product over all.
+            # With one row, reading the weights takes all the time. PyTorch does that in one thread; a batched product uses all.
             threads = math.gcd(self.out_features, torch.get_num_threads())
-            parts = self.weight.unflatten(0, (threads, -1)).transpose(1, 2)
-            return torch.bmm(x.expand(threads, 1, -1), parts).view(1, -1)
+            slices = self.weight.unflatten(0, (threads, -1)).transpose(1, 2)
+            return torch.bmm(x.expand(threads, 1, -1), slices).view(1, -1)
         return super().forward(x)
 
 
@@ -50,8 +50,8 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class Attention(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.head_size = config.head_size
-        kv_size = config.num_key_value_heads * config.head_size
+        self.head_dim = config.head_dim
+        kv_size = config.num_key_value_heads * config.head_dim
         self.q_proj = Linear(config.hidden_size, config.hidden_size)
         self.k_proj = Linear(config.hidden_size, kv_size)
         self.v_proj = Linear(config.hidden_size, kv_size)
@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         q, k, v = (
-            projection(x).unflatten(-1, (-1, self.head_size)) for projection in (self.q_proj, self.k_proj, self.v_proj)
+            projection(x).unflatten(-1, (-1, self.head_dim)) for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
         return self.o_proj(attend(apply_rotary(q, *rotary), apply_rotary(k, *rotary), v))
 
@@ -84,7 +84,7 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend, selected: Tensor | None) -> Tensor:
-        """x [N, hidden_size] -> [N, hidden_size], or only the tokens `selected` [M]: [M, hidden_size]."""
+        """x [N, hidden_size] -> [N, hidden_size], or [M, hidden_size] of the tokens `selected` [M]."""
         x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
         if selected is not None:
             x = x.index_select(0, selected)
@@ -92,7 +92,7 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Everything but the head; transformers calls it `model`."""
+    """The parameters of everything but the head; transformers' LlamaModel."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -111,7 +111,7 @@ class Transformer(nn.Module):
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
-        exponents = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
+        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
         self.attend = Layout.attend  # replaced by a wrapper when the blocks are compiled
         self.register_buffer("inverse_frequencies", config.rope_theta**-exponents, persistent=False)
 
@@ -122,16 +122,16 @@ class Transformer(nn.Module):
     def hidden(
         self, ids: Tensor, layout: Layout, selected: Tensor | None = None, cache: KeyValueCache | None = None
     ) -> Tensor:
-        """Final hidden states, after the norm, for `lm_head`: ids [N] -> [N, hidden_size], or only the tokens `selected` [M], which
-        may repeat: [M, hidden_size]. `cache` is filled for `next_hidden`.
+        """Final hidden states, after the norm: ids [N] -> [N, hidden_size], or [M, hidden_size] of the tokens `selected` [M], which
+        may repeat. `cache`, if given, is filled for `next_hidden`.
         """
         attend = partial(self.attend, layout)
         attends = [attend] * len(self.model.layers) if cache is None else cache.prefill(layout, attend)
         return self._run(ids, layout.positions, attends, selected)
 
     def next_hidden(self, ids: Tensor, positions: Tensor, length: int, cache: KeyValueCache) -> Tensor:
-        """Final hidden states of one new token per row of `cache`, at `positions` [rows]; `length` is the largest position + 1:
-        ids [rows] -> [rows, hidden_size]."""
+        """Final hidden states of one new token per row of `cache`: ids and `positions` [rows] -> [rows, hidden_size]; `length` is
+        the largest position + 1."""
         return self._run(ids, positions, cache.decode(positions, length), None)
 
     def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
@@ -141,11 +141,11 @@ class Transformer(nn.Module):
 
     def _run(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend], selected: Tensor | None) -> Tensor:
         x = self.model.embed_tokens(ids)
-        angles = positions[:, None, None].float() * self.inverse_frequencies  # [N, 1, head_size / 2]
+        angles = positions[:, None, None].float() * self.inverse_frequencies  # [N, 1, head_dim / 2]
         cos, sin = angles.cos(), angles.sin()
         rotary = (torch.cat((cos, cos), dim=-1).to(x.dtype), torch.cat((-sin, sin), dim=-1).to(x.dtype))
         last = len(attends) - 1
         for number, (block, attend) in enumerate(zip(self.model.layers, attends, strict=True)):
-            # After the last attention a token's output is of no use to other tokens.
+            # After the last layer's attention no token needs the others' hidden states.
             x = block(x, rotary, attend, selected if number == last else None)
         return self.model.norm(x)

@@ -1,4 +1,4 @@
-"""Preference losses: `loss(PairScores, Dpo) -> [P]`, one function each, listed in LOSSES."""
+"""Preference losses: functions (PairScores, Dpo) -> [P], listed in LOSSES under their names in params.yaml."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from picollm.preference.settings import Dpo
 
 @dataclass(frozen=True)
 class PairScores:
-    """P pairs: summed log-probs of chosen and rejected response under policy and reference, in nats, and the responses'
+    """Of P pairs: summed log-probs of the chosen and rejected responses under policy and reference, in nats, and the responses'
     lengths in tokens, end-of-text included; each [P]."""
 
     chosen: Tensor
@@ -31,7 +31,7 @@ class PairScores:
 
     @property
     def margin(self) -> Tensor:
-        """Difference of the log-ratios, (policy - reference) of chosen minus that of rejected: [P], in nats."""
+        """Log-ratio (policy - reference) of chosen minus that of rejected: [P], in nats."""
         return self.chosen_logratios - self.rejected_logratios
 
 
@@ -43,8 +43,8 @@ def sigmoid(scores: PairScores, settings: Dpo) -> Tensor:
 
 
 def ipo(scores: PairScores, settings: Dpo) -> Tensor:
-    """IPO (Azar et al. 2023, eq. 17; tau is beta), the two labels weighted by `label_smoothing`. Log-ratios are summed over the
-    response, as in the paper, not averaged. Typical beta: 0.01 to 0.1."""
+    """IPO (Azar et al. 2023, eq. 17, with beta for tau) with label smoothing as in `sigmoid`. Log-ratios are sums over the response,
+    as in the paper, not means. Typical beta: 0.01 to 0.1."""
     target, smoothing = 1 / (2 * settings.beta), settings.label_smoothing
     return (1 - smoothing) * (scores.margin - target) ** 2 + smoothing * (scores.margin + target) ** 2
 
@@ -53,6 +53,6 @@ LOSSES = {"sigmoid": sigmoid, "ipo": ipo}
 
 
 def starting_loss(settings: Dpo) -> float:
-    """The loss of a pair for which policy == reference: log 2 for sigmoid, 1 / (2 beta)^2 for ipo."""
+    """The loss of a pair if policy == reference: log 2 for sigmoid, 1 / (2 beta)^2 for ipo."""
     zero = torch.zeros(1, dtype=torch.float64)
     return LOSSES[settings.loss](PairScores(zero, zero, zero, zero, zero + 1, zero + 1), settings).item()

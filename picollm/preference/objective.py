@@ -1,4 +1,4 @@
-"""The objective of DPO and its relatives."""
+"""The objective of preference optimization."""
 
 import torch
 from torch import Tensor
@@ -12,12 +12,12 @@ from picollm.training.objective import Objective, Sums
 
 
 def preference(settings: Dpo) -> Objective:
-    """The preference objective over pairs; counts pairs.
+    """The objective with the loss `settings.loss`, counted in pairs.
 
-    `sft_weight` adds that multiple of the chosen response's negative log-likelihood per token (Pang et al. 2024, eq. 1,
-    "Iterative reasoning preference optimization"). Metrics, under TRL's names: rewards beta * (policy - reference) of chosen
-    and rejected, the share of pairs whose chosen reward is larger (ties one half), the margin of the two rewards, the policy's
-    log-probs in nats; with `sft_weight` also `preference_loss`, the loss without the SFT term.
+    `sft_weight` adds that multiple of the chosen response's negative log-likelihood per token (Pang et al. 2024, "Iterative
+    reasoning preference optimization", eq. 1). Metrics have TRL's names: the rewards beta * (policy - reference) of chosen and
+    rejected, `accuracies` (chosen reward larger; a tie counts one half), `margins` (difference of the two rewards), and the
+    policy's log-probs in nats; with `sft_weight` also `preference_loss`, the loss without the SFT term.
     """
 
     def objective(model: Transformer, batch: Batch) -> Sums:
@@ -33,10 +33,10 @@ def preference(settings: Dpo) -> Objective:
 
 
 def pair_scores(model: Transformer, batch: Batch) -> PairScores:
-    """What the losses read of a batch of pairs, whose `reference_logps` are set."""
+    """The inputs of a loss for a batch of pairs, whose `reference_logps` must be set."""
     logps = target_logps(model, batch)
-    policy = sequence_logps(logps, batch.owners, batch.size)
-    lengths = sequence_logps(torch.ones_like(logps), batch.owners, batch.size)
+    policy = sequence_logps(logps, batch.sequence_ids, batch.size)
+    lengths = sequence_logps(torch.ones_like(logps), batch.sequence_ids, batch.size)
     return PairScores(*policy.chunk(2), *batch.reference_logps.chunk(2), *lengths.chunk(2))
 
 

@@ -1,4 +1,4 @@
-"""Settings of preference learning."""
+"""Settings of preference optimization."""
 
 from typing import Annotated, ClassVar, Literal
 

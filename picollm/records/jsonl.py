@@ -1,4 +1,4 @@
-"""SFTRecord and PreferenceRecord: the public JSONL formats, one JSON object a line."""
+"""SFTRecord and PreferenceRecord: the public JSONL formats, one JSON object per line."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,12 +12,12 @@ from picollm.core.files import END_OF_TEXT, has_lone_surrogate, read_jsonl
 PROMPT_KEYS = ("prompt", "input")
 RESPONSE_KEYS = ("response", "completion", "output")
 CHAT_KEYS = ("messages", "conversations", *PROMPT_KEYS, *RESPONSE_KEYS, "chosen", "rejected")
-OWN_STRATUM = "own"
+OWN_STRATUM = "own"  # of pairs without a stratum
 
 
 @dataclass(frozen=True)
 class SFTRecord:
-    """A prompt and the response to learn.
+    """A prompt and its target response.
 
     `input` repeats the prompt. `origin` is the user's file and line ("data/raw/sft.jsonl:12"), None for a generated row.
     """
@@ -34,10 +34,10 @@ class SFTRecord:
 
 @dataclass(frozen=True)
 class PreferenceRecord:
-    """Two responses to one prompt.
+    """A prompt with a preferred and a rejected response.
 
-    The scores are the dread of each response. `p_chosen` is the probability with which the rule labels the pair as it is
-    labelled, None if the rule did not draw the label. `input` and `origin` as in SFTRecord.
+    The scores are the dread of each response. `p_chosen` is the probability of this label under the labelling rule, None if
+    the label was not drawn by the rule. `input` and `origin` are as in SFTRecord.
     """
 
     id: str
@@ -56,15 +56,15 @@ class PreferenceRecord:
 
 
 def _to_dict(record: SFTRecord | PreferenceRecord) -> dict[str, Any]:
-    """The keys of a JSONL row, `origin` only if there is one."""
+    """The JSONL row of a record, with `origin` only if it is not None."""
     return {key: value for key, value in asdict(record).items() if key != "origin" or value is not None}
 
 
 def parse_sft_row(row: dict[str, Any], where: str, id: str, origin: str | None) -> SFTRecord:
-    """The record of a JSONL row: the prompt under `prompt` or `input`, the response under one of RESPONSE_KEYS.
+    """The record of a JSONL row: the prompt under one of PROMPT_KEYS, the response under one of RESPONSE_KEYS.
 
-    `id` is used if the row has no id of its own; unknown keys are ignored. Raises DataError naming `where` (file and line),
-    the key and what is wrong with it.
+    `id` is the default if the row has none; unknown keys are ignored. Raises DataError naming `where` (file and line), the key
+    and what was expected.
     """
     _refuse_other_formats(row, where)
     prompt = _prompt(row, where)
@@ -80,13 +80,14 @@ def parse_preference_row(
 ) -> PreferenceRecord:
     """The record of a JSONL row: the prompt as in `parse_sft_row`, the responses under `chosen` and `rejected`.
 
-    `chosen_score`, `rejected_score`, `p_chosen` and `stratum` are optional; missing scores are computed by `score`.
+    `chosen_score`, `rejected_score`, `p_chosen` and `stratum` are optional; `score` computes missing scores. Raises DataError
+    as `parse_sft_row` does.
     """
     _refuse_other_formats(row, where)
     prompt = _prompt(row, where)
     chosen, rejected = (_text(row, key, where) for key in ("chosen", "rejected"))
     if chosen == rejected:
-        raise DataError(f"{where}: chosen and rejected are equal")
+        raise DataError(f"{where}: chosen and rejected are equal; expected two different responses")
     scores = [
         score(text) if row.get(key) is None else _number(row, key, where)
         for key, text in (("chosen_score", chosen), ("rejected_score", rejected))
@@ -95,18 +96,18 @@ def parse_preference_row(
     if p_chosen is not None and not 0 <= p_chosen <= 1:
         raise DataError(f"{where}: p_chosen: {p_chosen}; expected a probability in [0, 1]")
     stratum = _text(row, "stratum", where) if "stratum" in row else OWN_STRATUM
-    if not stratum.isidentifier():  # it becomes part of a metric's name
+    if not stratum.isidentifier():  # becomes part of metric names
         raise DataError(f"{where}: stratum: {shown(stratum)}; expected a word of letters, digits and _, no digit first")
     return PreferenceRecord(_id(row, where, id), prompt, prompt, chosen, rejected, *scores, p_chosen, stratum, origin)
 
 
 def read_sft(path: str | Path) -> list[SFTRecord]:
-    """The records of a file that make_datasets wrote."""
+    """The records of a file written by make_datasets. Raises DataError naming file and line."""
     return _read(path, parse_sft_row)
 
 
 def read_preferences(path: str | Path) -> list[PreferenceRecord]:
-    """The pairs of a file that make_datasets wrote, scores included."""
+    """The pairs, with their scores, of a file written by make_datasets. Raises DataError naming file and line."""
 
     def no_score(text: str) -> float:
         raise DataError(f"{path}: a row without chosen_score or rejected_score; run make_datasets again")
@@ -147,7 +148,7 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where}: {key}: expected text, found {shown(value)}")
     if not value.strip():
-        raise DataError(f"{where}: {key}: the text is empty")
+        raise DataError(f"{where}: {key}: the text is empty or blank")
     if has_lone_surrogate(value):
         raise DataError(f"{where}: {key}: holds a lone surrogate, which UTF-8 cannot encode")
     if END_OF_TEXT in value:
@@ -170,16 +171,16 @@ def _id(row: dict[str, Any], where: str, id: str) -> str:
 
 
 def _refuse_other_formats(row: dict[str, Any], where: str) -> None:
-    """Refuse formats that would be misread: TRL's conversational format, Alpaca's instructions."""
+    """Raise DataError for formats that would be misread: TRL's conversational format and Alpaca's instructions."""
     if "instruction" in row and "prompt" not in row:
         raise DataError(
-            f"{where}: instruction: Alpaca's format. picollm reads one prompt a row: join instruction and input under "
-            "the key prompt"
+            f"{where}: instruction: Alpaca's format; expected one prompt per row: join instruction and input under the key "
+            "prompt"
         )
     for key in CHAT_KEYS:
         value = row.get(key)
         if isinstance(value, list) and (not value or isinstance(value[0], dict)):
             raise DataError(
-                f"{where}: {key}: TRL's conversational format (a list of messages). picollm reads plain text: join the "
-                "messages into one prompt and one response a row"
+                f"{where}: {key}: TRL's conversational format (a list of messages); expected plain text: join the messages "
+                "into one prompt and one response per row"
             )

@@ -1,4 +1,4 @@
-"""The corpus as a parquet file of one column `text`."""
+"""Reading a corpus: a parquet file with a column `text`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ COLUMN = "text"
 
 def read_corpus(path: str | Path, batch_rows: int) -> Iterator[list[str]]:
     """The column `text` of a parquet file, `batch_rows` texts at a time. Raises DataError naming the file."""
-    # With pre_buffer what was read ahead would be kept in memory to the end of the file.
-    with _readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+    # pre_buffer would keep everything it reads ahead in memory until the file is closed.
+    with _parquet_errors(path), pq.ParquetFile(path, pre_buffer=False) as file:
         names = file.schema_arrow.names
         if names.count(COLUMN) != 1:
             raise DataError(f"{path}: expected one column {COLUMN!r}, found columns {', '.join(names)}")
@@ -39,15 +39,16 @@ def _is_text(column_type: pa.DataType) -> bool:
 
 
 @contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
+def _parquet_errors(path: str | Path) -> Iterator[None]:
+    """Raise what pyarrow raises for an unreadable file as DataError."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable parquet file: {error}") from None
 
 
-def spread_texts(path: str | Path, batch_rows: int, most: int) -> Iterator[str]:
-    """At most `most` texts of a corpus, evenly spaced over it."""
-    with _readable(path):
-        stride = max(1, -(-pq.read_metadata(path).num_rows // most))
+def evenly_spaced_texts(path: str | Path, batch_rows: int, limit: int) -> Iterator[str]:
+    """At most `limit` texts, evenly spaced over the corpus; reads `batch_rows` rows at a time."""
+    with _parquet_errors(path):
+        stride = max(1, -(-pq.read_metadata(path).num_rows // limit))
     return islice(chain.from_iterable(read_corpus(path, batch_rows)), 0, None, stride)

@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens and of responses, from logits and from a model."""
+"""Log-probabilities of tokens and responses."""
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +13,17 @@ def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     return -F.cross_entropy(logits.float(), targets, reduction="none")
 
 
-def sequence_logps(logps: Tensor, rows: Tensor, count: int) -> Tensor:
-    """Sum of token log-probs per sequence: logps [N], the sequence of each token `rows` [N] -> [count]."""
-    return torch.zeros(count, dtype=logps.dtype, device=logps.device).index_add(0, rows, logps)
+def sequence_logps(logps: Tensor, sequence_ids: Tensor, count: int) -> Tensor:
+    """Sum of token log-probs per sequence: logps and sequence_ids [N] -> [count]."""
+    return torch.zeros(count, dtype=logps.dtype, device=logps.device).index_add(0, sequence_ids, logps)
 
 
 def target_logps(model: Transformer, batch: Batch) -> Tensor:
-    """Log-prob of each target token: [K]. Logits are made for the targets alone."""
+    """Log-prob of each target token: [K], in nats. Computes logits only at `batch.predictors`."""
     hidden = model.hidden(batch.input_ids, batch.layout, batch.predictors)
     return token_logps(model.lm_head(hidden), batch.targets)
 
 
 def response_logps(model: Transformer, batch: Batch) -> Tensor:
     """Summed log-prob of each sequence's response, end-of-text included: [B], in nats."""
-    return sequence_logps(target_logps(model, batch), batch.owners, batch.size)
+    return sequence_logps(target_logps(model, batch), batch.sequence_ids, batch.size)

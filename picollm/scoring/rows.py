@@ -1,11 +1,11 @@
-"""Log-probs of rows under a model: of pairs, of responses, of samples."""
+"""Log-probs of SFT rows and of pairs under a model, with the tokens and bytes that they cover."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from picollm.batching.batch import Batch, micro_batches
+from picollm.batching.batch import micro_batches
 from picollm.batching.rows import PairRows, ResponseRows, Rows
 from picollm.model.runtime import autocast
 from picollm.model.transformer import Transformer
@@ -15,41 +15,38 @@ from picollm.text.tokenizer import Tokenizer
 
 
 def pair_logps(model: Transformer, pairs: PairRows, batch_size: int, precision: str) -> np.ndarray:
-    """Summed response log-probs of every pair: [pairs, 2], chosen and rejected, in nats."""
-
-    def columns(logps: np.ndarray) -> np.ndarray:
-        return logps.reshape(2, -1).T
-
-    return _over_rows(model, pairs, batch_size, precision, columns)
+    """Summed log-probs of each pair's (chosen, rejected) response: [pairs, 2], in nats."""
+    return _score(model, pairs, batch_size, precision, lambda logps: logps.reshape(2, -1).T)
 
 
 def row_logps(model: Transformer, rows: ResponseRows, batch_size: int, precision: str) -> np.ndarray:
-    """Summed response log-prob of every row: [rows], in nats."""
-    return _over_rows(model, rows, batch_size, precision, lambda logps: logps)
+    """Summed log-prob of each row's response: [rows], in nats."""
+    return _score(model, rows, batch_size, precision, lambda logps: logps)
 
 
 @torch.inference_mode()
-def _over_rows(model: Transformer, rows: Rows, batch_size: int, precision: str, shape) -> np.ndarray:
+def _score(model: Transformer, rows: Rows, batch_size: int, precision: str, reshape: Callable) -> np.ndarray:
+    """Log-probs in the order of `rows`; `reshape` turns those of a batch's sequences into one entry per row."""
     device = next(model.parameters()).device
-    scored: list[tuple[np.ndarray, np.ndarray]] = []
-    for micro in micro_batches(np.arange(len(rows.lengths)), rows.lengths, batch_size):
-        batch: Batch = rows.batch(micro).to(device)
+    order = micro_batches(np.arange(len(rows.lengths)), rows.lengths, batch_size)
+    scored = []
+    for micro in order:
+        batch = rows.batch(micro).to(device)
         with autocast(device, precision):
-            scored.append((micro, shape(response_logps(model, batch).cpu().numpy())))
-    places = np.concatenate([micro for micro, _ in scored])
-    return np.concatenate([logps for _, logps in scored])[np.argsort(places)]
+            scored.append(reshape(response_logps(model, batch).cpu().numpy()))
+    return np.concatenate(scored)[np.argsort(np.concatenate(order))]
 
 
 def response_tokens(rows: ResponseRows) -> np.ndarray:
-    """Tokens of each row that bear loss, those of the response and its end-of-text: [rows]."""
+    """Target tokens of each row, those of the response and its end-of-text: [rows]."""
     return np.array([len(ids) - start for ids, start in zip(rows.sequences, rows.prompt_lengths, strict=True)])
 
 
 def response_bytes(rows: ResponseRows, records: Sequence[SFTRecord], tokenizer: Tokenizer) -> np.ndarray:
-    """UTF-8 bytes of each response, or, if it was truncated, of what is left of it: [rows]."""
+    """UTF-8 bytes of each response as scored, that is after truncation: [rows]."""
     counts = []
     for record, ids, start in zip(records, rows.sequences, rows.prompt_lengths, strict=True):
-        whole = ids[-1] == tokenizer.eos_id
-        text = record.response if whole else tokenizer.decode_continuation(ids[start:].tolist())
+        complete = ids[-1] == tokenizer.eos_id
+        text = record.response if complete else tokenizer.decode_continuation(ids[start:].tolist())
         counts.append(len(text.encode("utf-8")))
     return np.array(counts)

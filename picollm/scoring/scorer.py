@@ -1,4 +1,4 @@
-"""What the evaluation asks of a model: log-probs of test responses, of pairs, of samples."""
+"""The scores that evaluation needs: log-probs of test responses, pairs and samples."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from picollm.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Scorer:
-    """How rows are encoded and scored; the same for every model."""
+    """Encodes and scores records, with the same settings for every model."""
 
     tokenizer: Tokenizer
     context: int
@@ -24,7 +24,7 @@ class Scorer:
     precision: str
 
     def responses(self, model: Transformer, records: Sequence[SFTRecord]) -> Iterator[dict]:
-        """Per record: id, summed log-prob in nats, tokens (end-of-text included) and UTF-8 bytes of what is scored of the response."""
+        """Per record: id, and of its response, as truncated, the summed log-prob in nats, tokens (eos included) and UTF-8 bytes."""
         rows = encode_sft(records, self.tokenizer, self.context, self.truncate)
         logps = row_logps(model, rows, self.batch_size, self.precision)
         columns = (
@@ -36,19 +36,21 @@ class Scorer:
             yield {"id": record.id, "logps": logp, "tokens": tokens, "bytes": count}
 
     def pairs(self, model: Transformer, records: Sequence[PreferenceRecord]) -> Iterator[dict]:
-        """Per pair: id and the summed log-probs of its responses."""
+        """Per pair: id and the summed log-probs of its responses, in nats."""
         rows = encode_pairs(records, self.tokenizer, self.context, self.truncate)
         logps = pair_logps(model, rows, self.batch_size, self.precision)
         for record, (chosen, rejected) in zip(records, logps.tolist(), strict=True):
             yield {"id": record.id, "chosen_logps": chosen, "rejected_logps": rejected}
 
     def samples(self, model: Transformer, reference: Transformer, samples: Sequence[dict]) -> Iterator[dict]:
-        """Per sample: id, the summed log-probs of its own tokens under the model and the reference, and how many there are,
-        end-of-text included if it was reached."""
+        """Per sample: id, the summed log-probs of its tokens under the model and the reference, in nats, and the number of tokens;
+        end-of-text counts if it was generated."""
         sampled = [row["completion_ids"] + [self.tokenizer.eos_id] * row["ended"] for row in samples]
         sequences = [np.array(row["prompt_ids"] + ids) for row, ids in zip(samples, sampled, strict=True)]
         rows = ResponseRows(sequences, [len(row["prompt_ids"]) for row in samples])
         logps = row_logps(model, rows, self.batch_size, self.precision)
-        others = logps if reference is model else row_logps(reference, rows, self.batch_size, self.precision)
-        for row, ids, logp, other in zip(samples, sampled, logps.tolist(), others.tolist(), strict=True):
-            yield {"id": row["id"], "logps": logp, "reference_logps": other, "tokens": len(ids)}
+        same = reference is model
+        reference_logps = logps if same else row_logps(reference, rows, self.batch_size, self.precision)
+        columns = (logps.tolist(), reference_logps.tolist())
+        for row, ids, logp, reference_logp in zip(samples, sampled, *columns, strict=True):
+            yield {"id": row["id"], "logps": logp, "reference_logps": reference_logp, "tokens": len(ids)}

@@ -1,4 +1,4 @@
-"""Specifications composed from parts, some of which are withheld from training."""
+"""Specifications composed from random parts, some of which are withheld from training."""
 
 from dataclasses import dataclass, fields
 from random import Random
@@ -10,7 +10,7 @@ from picollm.stories.spec import StorySpec, prompt_text, with_article
 
 @dataclass(frozen=True)
 class Parts:
-    """The words that may be composed: one tuple for each list of `picollm.stories.parts`, in its order."""
+    """The available parts: one tuple per list of `picollm.stories.parts`, in the same order."""
 
     names: tuple[str, ...]
     setting_qualities: tuple[str, ...]
@@ -32,32 +32,32 @@ class Parts:
 
     @classmethod
     def split(cls, seed: int, share: float) -> tuple["Parts", "Parts"]:
-        """Divide every list: (seen, withheld), the second with `share` of each, rounded.
+        """Split every list at random into (seen, withheld), with a rounded `share` of its parts withheld.
 
-        A list's division depends on the seed and on the list alone, and a larger share withholds more
-        of the same words. DataError when the share leaves a side without a specification.
+        The split of a list depends only on the seed and the list; a larger share withholds the same parts
+        and more. Raises DataError if the seen or the withheld parts allow no specification.
         """
-        refusal = DataError(
-            f"share of withheld parts is {share}, expected a number between 0 and 1 that leaves "
-            "parts of every kind (and two names) on both sides"
+        error = DataError(
+            f"share of withheld parts is {share}; expected a number between 0 and 1 that leaves "
+            "parts of every kind (and two names) both seen and withheld"
         )
         if not 0 < share < 1:
-            raise refusal
+            raise error
         seen, withheld = {}, {}
         for name, words in vars(cls.whole()).items():
             order = list(words)
             Random(f"{seed} withheld {name}").shuffle(order)
-            hidden = set(order[: round(share * len(order))])
-            seen[name] = tuple(word for word in words if word not in hidden)
-            withheld[name] = tuple(word for word in words if word in hidden)
-        sides = cls(**seen), cls(**withheld)
-        if not all(map(distinct, sides)):
-            raise refusal
-        return sides
+            selected = set(order[: round(share * len(order))])
+            seen[name] = tuple(word for word in words if word not in selected)
+            withheld[name] = tuple(word for word in words if word in selected)
+        splits = cls(**seen), cls(**withheld)
+        if not all(map(distinct, splits)):
+            raise error
+        return splits
 
 
 def distinct(parts: Parts) -> int:
-    """How many different specifications the parts allow."""
+    """Number of distinct specifications that can be composed from the parts."""
     quality, thing, plural = map(len, (parts.title_qualities, parts.title_things, parts.title_plurals))
     titles = quality * thing + quality * plural + thing * plural
     settings = len(parts.setting_qualities) * len(parts.setting_places)
@@ -69,7 +69,7 @@ def distinct(parts: Parts) -> int:
 
 
 def compose(parts: Parts, rng: Random) -> StorySpec:
-    """One specification at random; protagonist and companion differ."""
+    """A random specification; protagonist and companion differ."""
     protagonist, companion = rng.sample(parts.names, 2)
     return StorySpec(
         title=_title(parts, rng),
@@ -83,24 +83,24 @@ def compose(parts: Parts, rng: Random) -> StorySpec:
 
 
 def specifications(parts: Parts, rng: Random, count: int, taken: set[str]) -> list[StorySpec]:
-    """`count` different specifications, none of whose prompts is in `taken`; theirs are added to it.
+    """`count` distinct specifications whose prompts are not in `taken`, to which they are added.
 
-    They come one after the other from the generator, so a larger count begins with the same ones.
-    DataError when the parts allow fewer than `count` besides the prompts already taken.
+    A larger count begins with the same specifications. Raises DataError if the parts allow fewer than `count`
+    besides those taken.
     """
     if count + len(taken) > distinct(parts):
         raise DataError(
-            f"{count} specifications asked for besides {len(taken)} already taken, "
+            f"{count} specifications requested besides {len(taken)} already taken, "
             f"but the parts allow only {distinct(parts)}"
         )
-    made = []
-    while len(made) < count:
+    specs = []
+    while len(specs) < count:
         spec = compose(parts, rng)
         prompt = prompt_text(spec)
         if prompt not in taken:
             taken.add(prompt)
-            made.append(spec)
-    return made
+            specs.append(spec)
+    return specs
 
 
 def _title(parts: Parts, rng: Random) -> str:

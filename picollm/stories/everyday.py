@@ -1,8 +1,8 @@
-"""The embedded corpus for pretraining: small plain stories, specification stories and copying drills.
+"""The embedded pretraining corpus: plain stories, specification stories and copying drills.
 
-A specification story shows a specification and then a story that repeats each of its values. Half of the
-specifications are invented here, out of names made of syllables and a wide vocabulary: their values hardly
-ever come twice, so that the only way to predict them is to copy them from the prompt.
+A specification story is a specification followed by a story that repeats each of its values. Most
+specifications (INVENTED_SHARE) are invented from made-up names and a large vocabulary: their values hardly
+ever recur, so that the only way to predict them is to copy them from the prompt.
 """
 
 import random
@@ -15,11 +15,11 @@ from picollm.stories.spec import SLOTS, StorySpec, prompt_text, with_article, wi
 
 DRILL_SHARE = 0.1  # of the documents that would otherwise be specification stories
 INVENTED_SHARE = 0.6  # of the specification stories; the others come from the caller's source
-DETAIL_SHARE = 0.5  # of the plain stories
-CLOSING_SHARE = 0.8  # of the plain stories
-ANIMAL_HERO_SHARE = 0.3  # of the plain stories
-LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables, not two
-MADE_UP_SHARE = 0.12  # of the adjectives in an invented specification
+DETAIL_SHARE = 0.5  # of the plain stories: with a detail
+CLOSING_SHARE = 0.8  # of the plain stories: with a closing sentence
+ANIMAL_HERO_SHARE = 0.3  # of the plain stories: with an animal as the hero
+LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables instead of two
+MADE_UP_SHARE = 0.12  # of the adjectives in an invented specification: made-up words
 
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(a:)?(\w+)\}")
@@ -31,10 +31,10 @@ def everyday_stories(
     specification_share: float,
     spec_source: Callable[[random.Random], StorySpec],
 ) -> Iterator[str]:
-    """Yields `count` documents, one at a time and each drawn from the state in which `rng` is then.
+    """Stream `count` documents, each drawn from the state of `rng` when it is requested.
 
-    A document is a specification story or (DRILL_SHARE) a drill with probability `specification_share` in
-    [0, 1], else a plain story. `spec_source` draws a specification from the parts that training may see.
+    With probability `specification_share`, in [0, 1], a document is a specification story or (DRILL_SHARE) a
+    drill, otherwise a plain story. `spec_source` draws a specification from the parts seen in training.
     """
     for _ in range(count):
         if rng.random() >= specification_share:
@@ -72,7 +72,7 @@ def plain_story(rng: random.Random) -> str:
 
 
 def specification_story(rng: random.Random, spec: StorySpec) -> str:
-    """The prompt of `spec`, asking for a story without horror, and a neutral story with all its values."""
+    """The prompt of `spec`, without the word "horror", and a neutral story with all its values."""
     values = {slot: getattr(spec, slot) for slot in SLOTS}
     values["the_object"] = f"the {without_article(spec.object)}"
     prompt = prompt_text(spec).replace("horror story", "story", 1)
@@ -80,7 +80,7 @@ def specification_story(rng: random.Random, spec: StorySpec) -> str:
 
 
 def copying_drill(rng: random.Random) -> str:
-    """A labelled list of three to five names or things, and a line that names them again."""
+    """A labelled list of three to five names or things, and a sentence that repeats them."""
     entry = rng.choice((made_up_name, _object, _setting, _adjective))
     entries = [_compose(rng, entry) for _ in range(rng.randint(3, 5))]
     values = {
@@ -96,7 +96,7 @@ def copying_drill(rng: random.Random) -> str:
 
 
 def invented_spec(rng: random.Random) -> StorySpec:
-    """A specification whose values follow the grammar of the slots and are put together word by word."""
+    """A random specification whose values are composed word by word and follow the grammar of their slots."""
     protagonist = companion = made_up_name(rng)
     while companion == protagonist:
         companion = made_up_name(rng)
@@ -143,7 +143,7 @@ def _plural(noun: str) -> str:
 
 
 def _compose(rng: random.Random, compose: Callable[[random.Random], str]) -> str:
-    """A value without a doubled word, such as "a marble marble"."""
+    """A value from `compose`, redrawn while it has a doubled word, such as "a marble marble"."""
     value = compose(rng)
     while _DOUBLED.search(value):
         value = compose(rng)
@@ -238,11 +238,13 @@ def _twist(rng: random.Random) -> str:
 
 
 def _tell(rng: random.Random, positions: list | tuple, values: Mapping[str, str]) -> str:
-    """One frame of each position, filled, in one paragraph."""
+    """A paragraph of one random frame per position, filled in."""
     return " ".join(_upper_first(_fill(rng, rng.choice(position), values)) for position in positions)
 
 
 def _fill(rng: random.Random, frame: str, values: Mapping[str, str]) -> str:
+    """The frame with every placeholder replaced by its value, or by a random word of that kind."""
+
     def word(match: re.Match) -> str:
         article, name = match.groups()
         value = values[name] if name in values else rng.choice(words.WORDS[name])

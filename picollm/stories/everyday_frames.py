@@ -1,7 +1,7 @@
-"""The sentence frames of the everyday corpus (everyday.py): pure data, no logic.
+"""Sentence frames of the everyday corpus (everyday.py).
 
-In a frame `{word}` stands for a value of the document or, where it has none of that name, for a word drawn
-from everyday_words.WORDS; `{a:word}` is the same with its indefinite article.
+`{name}` is a value of the document or, if it has none of that name, a random word of everyday_words.WORDS;
+`{a:name}` is the same with its indefinite article.
 """
 
 # Plain stories: an opening, an arc of three sentences, a closing. Bound for a whole story: hero, friend,

@@ -1,12 +1,11 @@
-"""The words of the everyday corpus (everyday.py): pure data, no logic.
+"""Words of the everyday corpus (everyday.py).
 
-All are ordinary English words. Names are never listed: they are made of syllables, so that no first name of a
-withheld specification is met here.
+Names are not listed but made up from syllables, so that no name of a withheld specification occurs.
 """
 
 
 def _listed(text: str, separator: str = " ") -> tuple[str, ...]:
-    """The entries of a list that runs over several lines."""
+    """The entries of a list, which may span several lines."""
     return tuple(" ".join(text.split()).split(separator))
 
 

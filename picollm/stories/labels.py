@@ -1,4 +1,4 @@
-"""Preference labels by a published rule: Bradley & Terry (1952) on dread, as Rafailov et al. (2023, eq. 1) write it."""
+"""Preference labels from the Bradley-Terry model (1952; Rafailov et al. 2023, eq. 1) with dread as the reward."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from picollm.records.jsonl import PreferenceRecord
 
 
 def preference_probability(score: float, other: float, temperature: float) -> float:
-    """Probability that the rule prefers a story of dread `score` to one of dread `other`; temperature > 0."""
+    """Probability that a story of dread `score` is preferred to one of dread `other`; temperature > 0."""
     difference = (score - other) / temperature
-    # Both branches avoid the overflow of exp for large arguments.
+    # Each branch keeps the argument of exp negative, so that it cannot overflow.
     if difference >= 0:
         return 1 / (1 + math.exp(-difference))
     return math.exp(difference) / (1 + math.exp(difference))
@@ -25,9 +25,9 @@ def label_pair(
     stratum: str,
     rng: Random,
 ) -> PreferenceRecord:
-    """Draw the label of a pair, so that some labels contradict the rule's ordering.
+    """Draw the label of a pair at random, so that some labels contradict the order of the scores.
 
-    The record's `p_chosen` is the probability of the label as it was drawn: below one half, the label is flipped.
+    The record's `p_chosen` is the probability of the drawn label; below one half the label is flipped.
     """
     probability = preference_probability(*scores, temperature)
     first_wins = rng.random() < probability
@@ -46,7 +46,7 @@ def label_pair(
 
 
 def ceiling(records: Sequence[PreferenceRecord]) -> float:
-    """Mean of max(p, 1 - p): no model can expect a higher accuracy on freshly labelled pairs.
+    """Mean of max(p, 1 - p), the highest expected accuracy of any model on newly drawn labels.
 
     `records`: at least one, each with a `p_chosen`.
     """
@@ -54,5 +54,5 @@ def ceiling(records: Sequence[PreferenceRecord]) -> float:
 
 
 def flipped_share(records: Sequence[PreferenceRecord]) -> float:
-    """Share of pairs whose label contradicts the rule's ordering; `records` as in `ceiling`."""
+    """Share of pairs whose label contradicts the order of the scores; `records` as in `ceiling`."""
     return sum(record.p_chosen < 0.5 for record in records) / len(records)

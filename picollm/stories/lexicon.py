@@ -1,11 +1,11 @@
-"""The words of the dread rule, as data: for each weight its words, in families.
+"""The lexicon of the dread score: families of words by weight.
 
-A family is written `stem/ending/ending`: `whisper/s/ed/ing` stands for whisper, whispers, whispered and whispering.
-`stem-/ending` leaves the bare stem out: `horrif-/ied/ying` stands for horrified and horrifying. The forms of a family
-share its weight, and are one word where the rule discounts repeats.
+A family is written `stem/ending/ending`: `whisper/s/ed/ing` means whisper, whispers, whispered and whispering.
+`stem-/ending` omits the bare stem: `horrif-/ied/ying` means horrified and horrifying. The forms of a family have the
+same weight and count as repeats of one another.
 
-The words come from English at large. A weight says what a word does to a reader by itself: 3 is horror, 2 a plain sign
-of dread, 1 unease, 0.5 the mere colour of a dark tale; -2 is the nursery and delight, -1 comfort, -0.5 plain daylight.
+The words are not specific to these stories. Weights: 3 horror, 2 a clear sign of dread, 1 unease, 0.5 dark mood; -2
+nursery words and delight, -1 comfort, -0.5 everyday words.
 """
 
 DREAD: dict[float, str] = {

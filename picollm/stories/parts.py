@@ -1,9 +1,8 @@
-"""The words from which the values of a specification are composed.
+"""The parts from which the values of a specification are composed.
 
-Every list is written for every combination with its partners: any quality goes with any place, any
-condition with any action. The words are everyday ones that count neither as dread nor as comfort, so
-that copying a value from the prompt leaves a story's score alone. Within a slot a content word stands
-in one part only: what is withheld from training does not come back inside another part.
+Parts combine freely: any quality fits any place, any condition any action. No word is in the dread lexicon,
+so that copying a value from the prompt does not change a story's score. Within a slot every content word
+occurs in only one part, so that a withheld word does not appear in another part.
 """
 
 

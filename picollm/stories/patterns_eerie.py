@@ -1,4 +1,4 @@
-"""Sentence patterns of eerie stories, by beat. Data alone: stories/templates.py says how they are filled."""
+"""Sentence patterns of eerie stories, by beat. Filled in by templates.py."""
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "opening": (

@@ -1,4 +1,4 @@
-"""Sentence patterns of wholesome stories, by beat. Data alone: stories/templates.py says how they are filled."""
+"""Sentence patterns of wholesome stories, by beat. Filled in by templates.py."""
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "opening": (

@@ -1,4 +1,4 @@
-"""The story specification: seven named values, and the prompt that shows them to a model."""
+"""Story specifications: seven named values, and the prompt that presents them to a model."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ SLOTS = ("title", "setting", "protagonist", "companion", "object", "rule", "twis
 CLOSING = "Story:"
 
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\S)", re.IGNORECASE)
-# Words that are spelled with a vowel but begin with the sound of "you" or "won", and the silent h.
+# Words spelled with a vowel that begin with the sound of "you" or "won"; below, words with a silent h.
 _CONSONANT_SOUND = re.compile(
     r"eu|ewe|one\b|once\b|one-|ubiq|ukulele|uni(?:[cfoqtv]|lat|s(?!s))|us(?:e|ual)|ut(?:en|il|op)",
     re.IGNORECASE,
@@ -20,7 +20,7 @@ _SILENT_H = re.compile(r"heir|honest|honor|honour|hour", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class StorySpec:
-    """What a story has to follow. Every value is one line that is not blank; anything else is a DataError."""
+    """What a story has to follow. Raises DataError if a value is not one line of text."""
 
     title: str
     setting: str
@@ -34,7 +34,7 @@ class StorySpec:
         for slot in SLOTS:
             value = getattr(self, slot)
             if not _is_one_line(value):
-                raise DataError(f"specification: {slot} is {value!r}, expected one line of text")
+                raise DataError(f"specification: {slot} is {value!r}; expected one line of text")
 
 
 def prompt_text(spec: StorySpec) -> str:
@@ -44,7 +44,7 @@ def prompt_text(spec: StorySpec) -> str:
 
 
 def parse_prompt(prompt: str) -> StorySpec | None:
-    """The specification of a prompt; None for a text that `prompt_text` never writes."""
+    """The inverse of `prompt_text`; None for any other text."""
     lines = prompt.split("\n")
     if len(lines) != len(SLOTS) + 3 or lines[0] != INSTRUCTION or lines[-2:] != [CLOSING, ""]:
         return None
@@ -58,12 +58,12 @@ def parse_prompt(prompt: str) -> StorySpec | None:
 
 
 def without_article(value: str) -> str:
-    """The value without a leading a, an or the; a value that is nothing but an article stays."""
+    """The value without a leading a, an or the; a value that consists only of an article is unchanged."""
     return _ARTICLE.sub("", value, count=1) if _ARTICLE.match(value) else value
 
 
 def with_article(phrase: str) -> str:
-    """The phrase after the article that its first sound asks for: `an hourglass`, `a uniform`."""
+    """The phrase with a or an, depending on its first sound: `an hourglass`, `a uniform`."""
     vowel = phrase[:1].lower() in tuple("aeiou") and not _CONSONANT_SOUND.match(phrase)
     return f"{'an' if vowel or _SILENT_H.match(phrase) else 'a'} {phrase}"
 

@@ -1,4 +1,4 @@
-"""Stories from a specification: six beats, each told in one of three shades by one of many sentence patterns."""
+"""Stories from a specification: six beats, each a sentence pattern of one of three shades."""
 
 from collections.abc import Sequence
 from random import Random
@@ -11,19 +11,19 @@ from picollm.stories.spec import SLOTS, StorySpec, without_article
 BEATS = ("opening", "rule", "rising", "deepening", "twist", "ending")
 PATTERNS = {"wholesome": WHOLESOME, "eerie": EERIE, "dark": DARK}
 SHADES = tuple(PATTERNS)
-# A story is not of one piece: a beat keeps the tone of its story this often and else takes the shade next to it. So dread
-# varies continuously, and no tone is likelier than another for being more uniform: the SFT model stays neutral.
+# Probability that a beat has its story's tone; otherwise it has the adjacent shade. So dread varies continuously, and no tone is
+# more uniform, and thereby more likely, than another: the SFT model stays neutral.
 TONE_KEPT = 0.85
 NEXT_SHADE = {"wholesome": "eerie", "eerie": "dark", "dark": "eerie"}
 
 
 def shade_plan(tone: str, rng: Random) -> tuple[str, ...]:
-    """A shade for each beat of a story of this tone."""
+    """A random shade for each beat of a story with the given tone."""
     return tuple(tone if rng.random() < TONE_KEPT else NEXT_SHADE[tone] for _ in BEATS)
 
 
 def write_story(spec: StorySpec, shades: Sequence[str], rng: Random) -> str:
-    """One paragraph that uses every slot of the specification, its beats in the given shades."""
+    """One paragraph that uses every slot of the specification; `shades` has one entry per beat."""
     values = {slot: getattr(spec, slot) for slot in SLOTS}
     values["the_object"] = f"the {without_article(spec.object)}"
     patterns = (rng.choice(PATTERNS[shade][beat]) for beat, shade in zip(BEATS, shades, strict=True))

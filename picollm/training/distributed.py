@@ -1,6 +1,6 @@
-"""Training in several processes: each takes a share of every batch, and sums over all of them equal those of one process.
+"""Data-parallel training: every process computes part of each batch, and the sums over all processes equal those of one.
 
-NPROC=8 starts a training stage through torchrun on this machine; a stage that runs under torchrun already (over several
+NPROC=8 starts a training stage in 8 processes through torchrun; a stage that already runs under torchrun (on several
 machines, for example) joins its process group. A single process has no process group and no overhead.
 """
 
@@ -19,14 +19,14 @@ from torch.nn.parallel import DistributedDataParallel
 from picollm.core.errors import Interrupted, ParamsError, TrainingError
 from picollm.model import runtime
 
-SHUTDOWN_SECONDS = 120  # for saving the state, before torchrun kills a process
+SHUTDOWN_SECONDS = 120  # time to save the state before torchrun kills a process
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def set_up(deterministic: bool, precision: str) -> torch.device:
-    """runtime.set_up() for a training stage. With NPROC above 1 this starts the processes and does not return.
+    """runtime.set_up() for a training stage. With NPROC above 1 it starts the processes, waits for them and exits.
 
-    Raises ParamsError for NPROC or DEVICE out of range, TrainingError if one of the processes fails.
+    Raises ParamsError if NPROC or DEVICE is out of range, TrainingError if a process fails.
     """
     processes = _processes()
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -45,19 +45,19 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this is rank 0, which writes files and prints."""
+    """Whether this is rank 0, the only one that writes files and prints."""
     return rank() == 0
 
 
 def all_reduce_sum(values: Tensor) -> Tensor:
-    """The elementwise sum of `values` over all processes, in place. A CPU tensor goes through gloo and waits for no CUDA kernel."""
+    """Sum `values` over all processes, in place. A CPU tensor goes through gloo, without waiting for CUDA kernels."""
     if dist.is_initialized():
         dist.all_reduce(values)
     return values
 
 
 def all_reduce_max(number: int) -> int:
-    """The maximum of every process's `number`."""
+    """The maximum of `number` over all processes."""
     if not dist.is_initialized():
         return number
     value = torch.tensor(number)
@@ -75,39 +75,39 @@ def broadcast(number: int) -> int:
 
 
 def barrier() -> None:
-    """Return when every process has called this."""
-    all_reduce_max(0)  # through gloo: dist.barrier would go through NCCL and wait for CUDA kernels
+    """Wait until every process has called this."""
+    all_reduce_max(0)  # uses gloo: dist.barrier would use NCCL and wait for CUDA kernels
 
 
 def shutdown() -> None:
-    """Destroy the process group after a successful end. A failing process must not: it would wait for the others."""
+    """Destroy the process group after success. A failing process must not call this: it would wait for the others."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Whether this is a DTensor, one that FSDP sharded over the processes."""
+    """Whether this is a DTensor, sharded by FSDP."""
     return hasattr(tensor, "full_tensor")
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """The unsharded tensor; all processes call this together."""
+    """The unsharded tensor; a collective call."""
     return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
 def gather_to_main(tensor: Tensor) -> Tensor:
-    """The unsharded tensor on the CPU of rank 0; the other processes call this too and get `tensor` back."""
+    """The unsharded tensor on the CPU of rank 0, `tensor` itself on the other ranks; a collective call."""
     full = full_tensor(tensor)
     return full.cpu() if is_main() else tensor
 
 
 def to_local(tensor: Tensor) -> Tensor:
-    """This process's shard, a view; an unsharded tensor itself."""
+    """This process's shard, as a view; an unsharded tensor is returned as it is."""
     return tensor.to_local() if is_sharded(tensor) else tensor
 
 
 def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
-    """The full `tensor` on the device of `other`, sharded as `other` is; one without dimensions is never sharded."""
+    """The full `tensor` on the device of `other` and sharded like it; a scalar is never sharded."""
     if not (is_sharded(other) and tensor.ndim):
         return tensor.to(other.device)
     from torch.distributed.tensor import distribute_tensor
@@ -116,7 +116,7 @@ def shard_like(tensor: Tensor, other: Tensor) -> Tensor:
 
 
 def place(model: nn.Module, device: torch.device, strategy: str) -> None:
-    """Move `model` to its device; with several processes and strategy fsdp shard its parameters (fully_shard, in place)."""
+    """Move `model` to `device`, in place; with several processes and strategy fsdp shard its parameters (fully_shard)."""
     if world_size() == 1 or strategy != "fsdp":
         model.to(device)
         return
@@ -126,20 +126,20 @@ def place(model: nn.Module, device: torch.device, strategy: str) -> None:
     mesh = init_device_mesh(device.type, (world_size(),))
     for block in model.model.layers:
         fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)  # moves the shards block by block: no GPU has to hold the full model
+    fully_shard(model, mesh=mesh)  # moves one block's shards at a time, so no GPU has to hold the full model
     for method in ("hidden", "next_hidden"):
         register_fsdp_forward_method(model, method)
 
 
 def named_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name -> parameter, a tied one once; with FSDP its shard, even if the last forward left it unsharded."""
+    """Name -> parameter, tied ones once; with FSDP its shard, even if the last forward left it unsharded."""
     if hasattr(model, "reshard"):
         model.reshard()
     return dict(model.named_parameters())
 
 
 class _Module(nn.Module):
-    """(model, objective) as one module, whose forward DistributedDataParallel can wrap."""
+    """Model and objective as one module, because DistributedDataParallel wraps a module's forward."""
 
     def __init__(self, model: nn.Module, objective: Callable):
         super().__init__()
@@ -150,7 +150,7 @@ class _Module(nn.Module):
 
 
 def data_parallel(model: nn.Module, objective: Callable, strategy: str) -> Callable:
-    """batch -> objective(model, batch); its backward averages the gradients over the processes (see `gradient_sync`)."""
+    """batch -> objective(model, batch), whose backward averages gradients over the processes (see `gradient_sync`)."""
     module = _Module(model, objective)
     if world_size() == 1 or strategy != "ddp":
         return module
@@ -159,16 +159,16 @@ def data_parallel(model: nn.Module, objective: Callable, strategy: str) -> Calla
 
 
 def gradient_sync(module: Callable, enabled: bool) -> contextlib.AbstractContextManager:
-    """The context of one micro-batch's forward and backward: DDP averages gradients only if `enabled`, once a step. FSDP
-    averages those of every micro-batch, so that it never holds unsharded ones."""
+    """Context for one micro-batch's forward and backward, in which DDP averages gradients only if `enabled`. FSDP averages them
+    after every micro-batch, so that no process holds unsharded gradients."""
     if isinstance(module, DistributedDataParallel) and not enabled:
         return module.no_sync()
     return contextlib.nullcontext()
 
 
 def _first_failure(codes: dict[int, int]) -> tuple[int, int]:
-    """(rank, exit code) of the process whose end ended the others: one that was killed, else one that failed, else one that was
-    interrupted, which is how torchrun ends the others."""
+    """(rank, exit code) of the process that failed first: one that was killed, else one that failed, else one that was
+    interrupted, because torchrun interrupts the remaining processes."""
 
     def order(item: tuple[int, int]) -> tuple[int, int]:
         rank, code = item
@@ -181,7 +181,7 @@ def _first_failure(codes: dict[int, int]) -> tuple[int, int]:
 def _processes() -> int:
     text = os.environ.get("NPROC") or "1"
     if not (text.isdecimal() and 1 <= int(text) <= 1024):
-        raise ParamsError(f"NPROC={text}: expected a whole number from 1 to 1024, the processes of a training stage")
+        raise ParamsError(f"NPROC={text}: expected a whole number of processes from 1 to 1024")
     return int(text)
 
 
@@ -191,18 +191,20 @@ def _join(deterministic: bool, precision: str) -> torch.device:
     if device.type == "cuda":
         if ":" in os.environ.get("DEVICE", ""):
             raise ParamsError(
-                f"DEVICE={os.environ['DEVICE']}: with several processes expected cuda or auto; CUDA_VISIBLE_DEVICES chooses the cards"
+                f"DEVICE={os.environ['DEVICE']}: expected cuda or auto with several processes; select GPUs by CUDA_VISIBLE_DEVICES"
             )
         index = int(os.environ["LOCAL_RANK"])
         if index >= torch.cuda.device_count():
-            raise ParamsError(f"NPROC={index + 1} or more: this machine has {torch.cuda.device_count()} CUDA devices")
+            raise ParamsError(
+                f"NPROC: expected at most {torch.cuda.device_count()}, the CUDA devices of this machine; found at least {index + 1}"
+            )
         device = torch.device("cuda", index)
         torch.cuda.set_device(device)
-    # torchrun ends the job when a process dies, so no short timeout is needed; rank 0 may wait long for another run's lock.
+    # torchrun ends the job if a process dies, so no short timeout is needed; rank 0 may wait long for another run's lock.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(days=7))
     if not is_main():
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (the main process prints for all)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (only rank 0 prints)
     return device
 
 

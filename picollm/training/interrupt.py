@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C during training, handled between two micro-batches so that the state can be saved."""
+"""Deferred handling of SIGTERM and Ctrl-C: between two micro-batches, so that the state can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -7,19 +7,18 @@ from contextlib import contextmanager
 from picollm.core.errors import Interrupted
 from picollm.training import distributed
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _received = 0
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Inside the block the first of SIGNALS is recorded for `check`; a Ctrl-C after it ends the process at once.
+    """Record the first signal inside the block for `check`; a Ctrl-C after it ends the process at once.
 
-    A later SIGTERM is ignored: torchrun sends one to every process as soon as the first of them has ended.
+    A later SIGTERM is ignored: torchrun sends one to every process as soon as one has ended.
     """
     global _received
     _received = 0
-    previous = {number: signal.signal(number, _record) for number in SIGNALS}
+    previous = {number: signal.signal(number, _record) for number in distributed.INTERRUPTS}
     try:
         yield
     finally:
@@ -28,7 +27,7 @@ def deferred() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise Interrupted if any of the run's processes has received a signal; all of them call this together."""
+    """Raise Interrupted if any process of the run has received a signal; a collective call."""
     number = distributed.all_reduce_max(_received)
     if number:
         raise Interrupted(signal.Signals(number))

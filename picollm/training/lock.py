@@ -1,4 +1,4 @@
-"""Exclusive file locks; the kernel releases them when their process ends, even if it is killed."""
+"""Exclusive file locks, which the kernel releases when their process ends, even if it is killed."""
 
 import fcntl
 import os
@@ -14,12 +14,12 @@ from picollm.core.errors import LockedError
 def acquire(path: str | Path, blocking: bool) -> None:
     """Lock the file `path`, created if missing, until this process ends.
 
-    If another process holds the lock, print which and wait for it, or raise LockedError if not `blocking`.
+    If another process holds the lock, print which one and wait for it, or raise LockedError if not `blocking`.
     """
     path = Path(path)
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Never closed: the lock lasts as long as the descriptor, which is not inherited across exec.
+        # Kept open: closing the descriptor, which is not inherited across exec, would release the lock.
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,14 +28,14 @@ def acquire(path: str | Path, blocking: bool) -> None:
             if not blocking:
                 os.close(handle)
                 raise LockedError(
-                    f"{path}: already running in {holder}; wait until it ends, or end it (it goes on running if only the "
-                    "`dvc` that started it was killed)"
+                    f"{path}: already running in {holder}; wait for it or stop it (it survives if only the `dvc` that "
+                    "started it was killed)"
                 ) from None
-            print(f"{path}: waiting for {holder}, which trains the same model elsewhere", file=sys.stderr, flush=True)
+            print(f"{path}: waiting for {holder}, which is training the same model", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if _is_at(path, handle):
+        if _refers_to(handle, path):
             break
-        os.close(handle)  # the holder has removed the file meanwhile: this locks a file that is no longer at `path`
+        os.close(handle)  # the holder has removed the file meanwhile; lock the one that is at `path` now
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
 
@@ -56,14 +56,14 @@ def try_acquire(path: str | Path) -> Iterator[str | None]:
 
 
 def _holder(path: Path) -> str:
-    """What the holder wrote into the file, which is still empty just after it took the lock."""
+    """The holder as it wrote itself into the file, which is empty until just after it took the lock."""
     try:
         return path.read_text(encoding="utf-8", errors="replace") or "another process"
     except FileNotFoundError:
         return "another process"
 
 
-def _is_at(path: Path, handle: int) -> bool:
+def _refers_to(handle: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:

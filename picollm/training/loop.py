@@ -1,4 +1,4 @@
-"""fit(): the training loop of pretraining, SFT and DPO."""
+"""The training loop of pretraining, SFT and DPO."""
 
 import dataclasses
 import math
@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from picollm.batching.batch import share, step_rows
+from picollm.batching.batch import micro_batches_of_rank, step_rows
 from picollm.batching.rows import Rows
 from picollm.core.errors import Interrupted, TrainingError
-from picollm.model.runtime import autocast, compiles
+from picollm.model.runtime import autocast, should_compile
 from picollm.training import distributed, interrupt
 from picollm.training.objective import Sums
 from picollm.training.optim import make_optimizer, schedule
@@ -20,15 +20,15 @@ from picollm.training.run import History, Progress, Run, Window, means
 
 
 def steps_for(epochs: float, rows: int, batch_size: int) -> int:
-    """Optimiser steps that read `rows` rows `epochs` times."""
+    """Number of optimizer steps in `epochs` passes over `rows` rows."""
     return max(1, math.ceil(epochs * rows / batch_size))
 
 
 def fit(run: Run, history: History, state: State) -> Iterator[int]:
-    """Train `run.model` in place, resuming from `state` if it holds one; yield the step after each validation.
+    """Train `run.model` in place, resuming from `state` if there is one; yield the step number after each validation.
 
-    Validates before the first step too. At the end the model has the weights of its best validation loss. Raises TrainingError
-    if a loss or a gradient is not finite; on SIGTERM or Ctrl-C saves `state` and raises Interrupted.
+    The first validation is before step 1. At the end the model has the weights of the best validation loss. Raises
+    TrainingError if a loss or gradient is not finite; on SIGTERM or Ctrl-C saves `state` and raises Interrupted.
     """
     if distributed.is_main():
         print(run.describe(), flush=True)
@@ -51,7 +51,7 @@ def fit(run: Run, history: History, state: State) -> Iterator[int]:
             interrupt.check()  # for a signal during the last validation
         except Interrupted:
             trainer.save(state)
-            distributed.barrier()  # torchrun stops all processes once one has ended, and the main one may still be writing
+            distributed.barrier()  # torchrun stops all processes once one has ended; rank 0 may still be writing
             raise
     if trainer.step < run.steps:
         progress.write(
@@ -59,16 +59,16 @@ def fit(run: Run, history: History, state: State) -> Iterator[int]:
             f"in the last {run.settings.patience} validations (patience)"
         )
     progress.close()
-    trainer.take_best()
+    trainer.load_best()
 
 
 def compile_blocks(run: Run) -> None:
-    """Compile the model's blocks in place if `run.compile` is on, or auto and the run long enough.
+    """Compile the model's blocks in place if `run.compile` is on, or auto and the run is long enough.
 
-    The last block computes fewer outputs and the others are alike, so there are two compilations for any number of layers.
-    Attention is not compiled: its shapes differ from batch to batch.
+    All blocks but the last, which computes fewer outputs, share one compilation. Attention is not compiled: its shapes differ
+    from batch to batch.
     """
-    if compiles(run.compile, run.device, run.flops / distributed.world_size()):
+    if should_compile(run.compile, run.device, run.flops / distributed.world_size()):
         if distributed.is_main():
             print(f"{run.name}: compiling the model", flush=True)
         run.model.attend = torch.compiler.disable(run.model.attend)
@@ -77,9 +77,9 @@ def compile_blocks(run: Run) -> None:
 
 
 class Trainer:
-    """Everything that changes during a run; a saved state holds all of it, between two steps.
+    """Everything that changes during a run: weights, optimizer, best weights, log. A saved state contains all of it.
 
-    Data order depends on (seed, step) alone and the model has no dropout, so no random generator has to be saved.
+    Data order depends only on (seed, step) and the model has no dropout, so there is no random state to save.
     """
 
     def __init__(self, run: Run, history: History):
@@ -98,9 +98,9 @@ class Trainer:
         return self.step == self.run.steps or self.history.validations_since_best >= self.run.settings.patience
 
     def validate(self) -> str:
-        """Append a validation row and keep the weights if they are the best so far; return a line that says so."""
+        """Append a validation row, keep the weights if they are the best so far, and return a line to print."""
         run, history = self.run, self.history
-        total = measure(run, run.validation, np.arange(len(run.validation.lengths)))
+        total = evaluate(run, run.validation, np.arange(len(run.validation.lengths)))
         row = {"step": self.step, **means(run, total, f"validation at step {self.step}")}
         history.validation.append(row)
         if history.best_loss is None or row["loss"] < history.best_loss:
@@ -110,7 +110,7 @@ class Trainer:
         return f"{run.name}: step {self.step}/{run.steps}: validation {numbers} (best: step {history.best_step})"
 
     def train(self, step_objective: Callable, progress: Progress) -> None:
-        """Take one optimiser step and log it if a row is due."""
+        """Take one optimizer step and append a training row if one is due."""
         run, history = self.run, self.history
         lr = run.settings.lr * schedule(self.step, run.steps, run.settings)
         self.window.add(*train_step(run, step_objective, self.optimizer, self.step, lr))
@@ -121,7 +121,7 @@ class Trainer:
             history.train.append(self.window.row(self.step, lr))
             progress.log(history.train[-1], self.window.tokens_per_second)
 
-    def take_best(self) -> None:
+    def load_best(self) -> None:
         _copy(self.best, distributed.named_parameters(self.run.model))
 
     def save(self, state: State) -> None:
@@ -168,41 +168,43 @@ def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def check_start(run: Run, expected: float) -> None:
-    """Raise TrainingError unless the preference loss of the first training batch is `expected`, with a tolerance of 1e-4 in
-    float32 and 1e-2 in tf32 and bfloat16 (whose rounding depends on the batch's shape), relative if `expected` is above 1.
+def check_first_loss(run: Run, expected: float) -> None:
+    """Raise TrainingError unless the preference loss of the first training batch is `expected`.
 
-    A policy that starts as its own reference has margin 0 on every pair; any other loss means that the reference log-probs
-    belong to another model, other pairs or another precision.
+    A policy that equals its reference has margin 0 on every pair; any other loss means that the reference log-probs belong to
+    another model, other pairs or another precision. The tolerance is 1e-4 in float32 and 1e-2 in tf32 and bfloat16, whose
+    rounding depends on the shape of the batch; it is relative if `expected` is above 1.
     """
     rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, 0)
-    total = measure(run, run.train, rows)
+    total = evaluate(run, run.train, rows)
     found = (total.metrics.get("preference_loss", total.loss) / total.count).item()
     tolerance = 1e-4 if run.precision == "float32" else 1e-2
     if not abs(found - expected) <= tolerance * max(1.0, expected):
         raise TrainingError(
             f"{run.name}: the first loss is {found:.6f}; policy == reference implies {expected:.6f}. The reference "
-            "log-probs do not belong to this model and these pairs: run the reference stage again"
+            "log-probs are those of another model or of other pairs: run the reference stage again"
         )
 
 
 def train_step(
     run: Run, step_objective: Callable, optimizer: torch.optim.Optimizer, step: int, lr: float
 ) -> tuple[Sums, Tensor, int]:
-    """One optimiser step over its micro-batches: returns the sums over the whole batch, its gradient norm, tokens read."""
+    """One optimizer step: the objective's sums over the batch, the gradient norm before clipping, and the tokens of the batch."""
     rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, step)
-    micros = _share(run, run.train, rows)
+    micros = _micro_batches(run, run.train, rows)
     total, tokens = None, 0
-    for number, (micro, counts) in enumerate(micros, start=1):
+    for number, (micro, real) in enumerate(micros, start=1):
         interrupt.check()
         batch = run.train.batch(micro).to(run.device)
         with distributed.gradient_sync(step_objective, enabled=number == len(micros)):
             with autocast(run.device, run.precision):
                 sums = step_objective(batch)
-            sums = sums if counts else sums.zeroed()
-            (sums.loss * distributed.world_size()).backward()  # processes average their gradients; the sum is wanted
+            sums = sums if real else sums.zeroed()
+            (
+                sums.loss * distributed.world_size()
+            ).backward()  # DDP and FSDP average gradients over processes; undo the division
         total = sums if total is None else total.plus(sums)
-        tokens += counts * batch.input_ids.numel()
+        tokens += real * batch.input_ids.numel()
     total, tokens = _all_reduce(total), int(distributed.all_reduce_sum(torch.tensor(tokens)))
     parameters = list(distributed.named_parameters(run.model).values())
     torch._foreach_div_([distributed.to_local(parameter.grad) for parameter in parameters], total.count)
@@ -215,21 +217,21 @@ def train_step(
 
 
 @torch.no_grad()
-def measure(run: Run, source: Rows, rows: np.ndarray) -> Sums:
-    """The objective's sums over some rows, without gradients."""
+def evaluate(run: Run, dataset: Rows, rows: np.ndarray) -> Sums:
+    """The objective's sums over the given rows of a data set, without gradients."""
     total = None
-    for micro, counts in _share(run, source, rows):
+    for micro, real in _micro_batches(run, dataset, rows):
         interrupt.check()
         with autocast(run.device, run.precision):
-            sums = run.objective(run.model, source.batch(micro).to(run.device))
-        sums = sums if counts else sums.zeroed()
+            sums = run.objective(run.model, dataset.batch(micro).to(run.device))
+        sums = sums if real else sums.zeroed()
         total = sums if total is None else total.plus(sums)
     return _all_reduce(total)
 
 
-def _share(run: Run, source: Rows, rows: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+def _micro_batches(run: Run, dataset: Rows, rows: np.ndarray) -> list[tuple[np.ndarray, bool]]:
     size = run.settings.micro_batch_size
-    return share(rows, source.lengths, size, distributed.rank(), distributed.world_size())
+    return micro_batches_of_rank(rows, dataset.lengths, size, distributed.rank(), distributed.world_size())
 
 
 def _all_reduce(total: Sums) -> Sums:

@@ -1,4 +1,4 @@
-"""The optimiser and its learning-rate schedule."""
+"""Optimizer and learning-rate schedule."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ADAM_BETAS = (0.9, 0.99)
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), fused; weight decay on matrices, not on norms."""
+    """Fused AdamW (Loshchilov & Hutter 2019) with weight decay on matrices, not on norms."""
     parameters = list(parameters)
     matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
     vectors = [parameter for parameter in parameters if parameter.ndim < 2]
@@ -24,9 +24,9 @@ def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> to
 
 
 def schedule(step: int, steps: int, settings: Training) -> float:
-    """Fraction of the peak learning rate at optimiser step `step` (from 0): linear warm-up, then cosine decay to `final_lr`."""
+    """Fraction of the peak learning rate at optimizer step `step` (from 0): linear warmup, then cosine decay to `final_lr`."""
     warmup = round(settings.warmup * steps)
     if step < warmup:
         return (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * done))
+    progress = (step - warmup) / max(1, steps - warmup)
+    return settings.final_lr + (1 - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))

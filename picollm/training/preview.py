@@ -1,4 +1,4 @@
-"""A look at what a model writes while it trains."""
+"""A short greedy completion, printed during training."""
 
 import torch
 
@@ -11,12 +11,12 @@ PREVIEW_TOKENS = 60
 
 @torch.inference_mode()
 def preview(model: Transformer, tokenizer: Tokenizer, prompt: str) -> str:
-    """The greedy beginning of a completion, on one line. Without a cache: every token reads the whole text again."""
+    """The first PREVIEW_TOKENS tokens of a greedy completion, on one line. Recomputes the whole text for every token: no cache."""
     context = model.config.max_position_embeddings
     count = min(PREVIEW_TOKENS, context - 1)
     ids = prompt_ids(tokenizer.encode(prompt), tokenizer.bos_id, context - count)
     start, device = len(ids), next(model.parameters()).device
-    with torch.compiler.set_stance("force_eager"):  # compiling the blocks for this too would take longer than the look
+    with torch.compiler.set_stance("force_eager"):  # compiling for these shapes would take longer than the preview
         while len(ids) < start + count:
             token = int(model(torch.tensor([ids], device=device))[0, -1].argmax())
             if token == tokenizer.eos_id:

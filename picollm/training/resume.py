@@ -1,8 +1,8 @@
-"""Saved state of unfinished training stages: a killed run resumes from it, bit for bit.
+"""Saved state of unfinished training stages, from which a killed run resumes bit for bit.
 
-It lies in ${DVC_ROOT:-.}/.resume/STAGE/FINGERPRINT/: outside DVC's outputs, which are deleted before a stage runs, and in the
-parent repository even for a queued experiment. A file STEP-SHA256.safetensors is written atomically, and the one before it is
-kept, so that a damaged file costs no more than the steps between the two.
+The states are in ${DVC_ROOT:-.}/.resume/STAGE/FINGERPRINT/: not among DVC's outputs, which are deleted before a stage runs, and
+in the parent repository even for a queued experiment. Each file STEP-SHA256.safetensors is written atomically. The one before
+it is kept, in case the newest is damaged.
 """
 
 import contextlib
@@ -36,10 +36,8 @@ def states_folder() -> Path:
 
 
 def fingerprint(stage: str, parameters: SimpleNamespace) -> str:
-    """SHA-256 over what determines a stage's result: its loaded parameters, its deps in dvc.yaml (data and code), PyTorch's version.
-
-    tests/test_pipeline.py checks that a stage declares everything that it reads and imports.
-    """
+    """SHA-256 of everything that determines a stage's result: its parameters, its deps in dvc.yaml (data and code), and the
+    version of PyTorch. tests/test_pipeline.py checks that a stage declares everything that it reads and imports."""
     deps = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
     values = {
         name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in vars(parameters).items()
@@ -53,59 +51,59 @@ def fingerprint(stage: str, parameters: SimpleNamespace) -> str:
 
 
 def acquire(stage: str, parameters: SimpleNamespace) -> "State":
-    """The saved state of this run, locked until the process ends; call it before any work.
+    """The saved state of this run, locked until the process ends; to be called before any work.
 
-    Raises LockedError if this stage is already running in this workspace; waits for a process that trains the same model in
-    another workspace (a queued experiment), since both would write the same state.
+    Raises LockedError if the stage is already running in this workspace. Waits for a process that trains the same model in
+    another workspace (a queued experiment), because both would write the same state.
     """
     state = State(states_folder() / stage / fingerprint(stage, parameters)[:32])
     if distributed.is_main():
         lock.acquire(Path(".resume") / f"{stage}.{LOCK}", blocking=False)
         lock.acquire(state.folder / LOCK, blocking=True)
-        for draft in state.folder.glob("*.tmp"):
-            draft.unlink()
+        for temporary in state.folder.glob("*.tmp"):
+            temporary.unlink()
     return state
 
 
 class State:
-    """The saved state of one run, in `folder`. Every process of a run calls each method; only the main one writes."""
+    """The saved state of one run, in `folder`. All processes call its methods together; only rank 0 writes."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def save(self, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
-        """Write the state after `step` steps, then delete all files but this one and the one before.
+        """Write the state after `step` steps, then delete all files but this one and the one before it.
 
-        Raises ResumeError if it cannot be written (a full disk); earlier files stay usable.
+        Raises ResumeError if it cannot be written (disk full); earlier files stay usable.
         """
         if not distributed.is_main():
             return
-        draft = self.folder / f"{step:08d}.tmp"
+        temporary = self.folder / f"{step:08d}.tmp"
         metadata = {"progress": json.dumps(progress, allow_nan=False)}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)
-            with open(draft, "rb") as file:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+            with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
-            saved = self.folder / f"{step:08d}-{files.fingerprint(draft)}{SUFFIX}"
-            os.replace(draft, saved)
+            saved = self.folder / f"{step:08d}-{files.fingerprint(temporary)}{SUFFIX}"
+            os.replace(temporary, saved)
             files.sync_folder(self.folder)
         except (SafetensorError, OSError) as error:
             with contextlib.suppress(OSError):
-                draft.unlink()
+                temporary.unlink()
             raise ResumeError(
-                f"{draft}: the state of step {step} could not be written: {error}. Free some space and run the same command "
-                "again; it resumes from the last complete state"
+                f"{temporary}: the state of step {step} could not be written: {error}. Free disk space and run the same "
+                "command again; it resumes from the last complete state"
             ) from None
         before = [path for path in self._saved() if _step(path) < step]
         for other in set(self._saved()) - {saved, *before[-1:]}:
-            other.unlink()  # too old, or damaged: of a later step than the one that was resumed from
+            other.unlink()  # too old, or of a later step, which was damaged if this run resumed before it
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors (on the CPU) and progress of the newest complete file, or None. A damaged file is reported and skipped."""
+        """Tensors (on the CPU) and progress of the newest intact file, or None. A damaged file is reported and skipped."""
         step = -1
         if distributed.is_main():
-            step = next((_step(path) for path in reversed(self._saved()) if _is_complete(path)), -1)
+            step = next((_step(path) for path in reversed(self._saved()) if _is_intact(path)), -1)
         step = distributed.broadcast(step)
         if step < 0:
             return None
@@ -115,7 +113,7 @@ class State:
             return tensors, json.loads(reader.metadata()["progress"])
 
     def remove(self) -> None:
-        """Delete the state, once the run's results are written."""
+        """Delete the state; to be called once the run's results are written."""
         if distributed.is_main():
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -125,7 +123,7 @@ class State:
 
 @dataclass(frozen=True)
 class SavedRun:
-    """The saved state of an unfinished run: folder, last saved step, bytes, and the process that is training it, if any."""
+    """A saved state: folder, last saved step, size in bytes, and the process that is using it, if any."""
 
     folder: Path
     step: int | None
@@ -144,7 +142,7 @@ def saved_runs() -> list[SavedRun]:
 
 
 def remove_unused(saved: SavedRun) -> bool:
-    """Remove a saved state unless a process is using it by now; return whether it was removed."""
+    """Remove a saved state unless a process is using it; return whether it was removed."""
     with lock.try_acquire(saved.folder / LOCK) as holder:
         if holder is None:
             shutil.rmtree(saved.folder)
@@ -154,7 +152,7 @@ def remove_unused(saved: SavedRun) -> bool:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # replaced by a running process
+    except FileNotFoundError:  # a running process has just replaced it
         return 0
 
 
@@ -162,9 +160,9 @@ def _step(path: Path) -> int:
     return int(path.name.split("-")[0])
 
 
-def _is_complete(path: Path) -> bool:
+def _is_intact(path: Path) -> bool:
     """Whether a file has the SHA-256 in its name; prints a message if not."""
-    complete = path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}")
-    if not complete:
+    intact = path.name.endswith(f"-{files.fingerprint(path)}{SUFFIX}")
+    if not intact:
         print(f"{path}: damaged (its SHA-256 is not the one in its name); using the state before it", file=sys.stderr)
-    return complete
+    return intact

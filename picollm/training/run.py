@@ -1,4 +1,4 @@
-"""A training run: what it consists of (Run), what it logs (History, Window), what it prints meanwhile (Progress)."""
+"""A training run (Run), its logs (History, Window) and its progress output (Progress)."""
 
 import math
 import sys
@@ -19,13 +19,13 @@ from picollm.training import distributed
 from picollm.training.objective import Objective, Sums
 from picollm.training.settings import Training
 
-PRINTED = ("loss", "bits_per_byte", "rewards/accuracies")  # the columns that progress shows
-LINE_SHARE, LINE_SECONDS = 0.1, 30.0  # steps of the run, or time, from one progress line to the next
+PRINTED = ("loss", "bits_per_byte", "rewards/accuracies")  # columns in progress output
+LINE_SHARE, LINE_SECONDS = 0.1, 30.0  # share of the run's steps, or seconds, between two progress lines
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a model on its device, the objective, the rows, and for how long to train."""
+    """Everything that defines a training run; `model` is already on its device."""
 
     name: str
     model: Transformer
@@ -38,7 +38,7 @@ class Run:
     precision: str
     strategy: str
     compile: str
-    tokens_per_byte: float | None = None  # of the loss's tokens; adds bits per byte to a language-model loss
+    tokens_per_byte: float | None = None  # of the validation targets; if given, bits per byte are logged
 
     @property
     def device(self) -> torch.device:
@@ -50,12 +50,12 @@ class Run:
 
     @property
     def flops(self) -> float:
-        """Approximate floating-point operations of the run: 6 per parameter and token (Kaplan et al. 2020, section 2.1); of a
-        pair the longer sequence counts."""
+        """Approximate floating-point operations of the run: 6 per parameter and token (Kaplan et al. 2020, section 2.1); for a pair
+        only the longer sequence is counted."""
         return 6.0 * self.parameter_count * self.steps * self.settings.batch_size * float(self.train.lengths.mean())
 
     def describe(self) -> str:
-        """What the run is about to do, in two lines."""
+        """Two lines that say what the run will do: steps, rows, tokens, parameters, hardware."""
         rows, batch, processes = len(self.train.lengths), self.settings.batch_size, distributed.world_size()
         threads = torch.get_num_threads()
         hardware = "1 thread" if threads == 1 else f"{threads} threads"
@@ -71,11 +71,11 @@ class Run:
 
 @dataclass
 class History:
-    """What a run logs: dense CSV rows, and the best validation loss with its step."""
+    """The log of a run: CSV rows without missing values, and the best validation loss with its step."""
 
     train: list[dict[str, float]] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
-    monitor: list[dict[str, float]] = field(default_factory=list)  # a row per validation of a stage that adds one
+    monitor: list[dict[str, float]] = field(default_factory=list)  # one row per validation, if the stage adds them
     best_step: int = 0
     best_loss: float | None = None
     steps: int = 0
@@ -86,7 +86,7 @@ class History:
         return sum(row["step"] > self.best_step for row in self.validation)
 
     def write(self, run: Run, plots: str, metrics: str) -> None:
-        """Write the CSV files into `plots` and the summary `metrics` (JSON). No file contains a time."""
+        """Write train.csv and val.csv into `plots` and the summary `metrics` (JSON). No file contains a time."""
         columns = list(self.validation[0])
         files.write_csv(f"{plots}/train.csv", [*columns, "learning_rate", "grad_norm", "num_tokens"], self.train)
         files.write_csv(f"{plots}/val.csv", columns, self.validation)
@@ -103,7 +103,7 @@ class History:
 
 
 def write_results(run: Run, history: History, tokenizer: Tokenizer, model: str, plots: str, metrics: str) -> None:
-    """Write the model directory, CSV files and summary of a run. All its processes call this; the main one writes."""
+    """Write the model directory, CSV files and summary of a run, on rank 0; a collective call."""
     full = full_model(run.model)
     if distributed.is_main():
         save_model(model, full, tokenizer)
@@ -111,19 +111,19 @@ def write_results(run: Run, history: History, tokenizer: Tokenizer, model: str, 
 
 
 def full_model(model: Transformer) -> Transformer:
-    """The model itself, or an unsharded copy on the CPU if FSDP sharded it."""
+    """The model itself, or an unsharded copy on the CPU if FSDP sharded it; a collective call."""
     parameters = distributed.named_parameters(model)
     if not any(distributed.is_sharded(parameter) for parameter in parameters.values()):
         return model
     copy = Transformer(model.config)
     with torch.no_grad():
         for name, parameter in copy.named_parameters():
-            parameter.copy_(distributed.full_tensor(parameters[name]))  # one at a time: no GPU has to hold them all
+            parameter.copy_(distributed.full_tensor(parameters[name]))  # one at a time, so no GPU has to hold them all
     return copy
 
 
 class Window:
-    """Sums since the last logged step; they stay on the device, so that no step waits for them."""
+    """Sums since the last logged step, kept on the device so that only logging waits for it."""
 
     def __init__(self, run: Run):
         self.run, self.tokens, self.tokens_per_second = run, 0, 0.0
@@ -138,7 +138,7 @@ class Window:
         self.tokens += tokens
 
     def row(self, step: int, lr: float) -> dict[str, float]:
-        """The CSV row of the steps since the last row: means, the last step's gradient norm, all tokens read so far."""
+        """The CSV row of the steps since the last row: means, gradient norm of the last step, tokens since the start of training."""
         row = {"step": step, **means(self.run, self.total, f"training, step {step}")}
         norm = self.norm.item()
         if not math.isfinite(norm):
@@ -149,7 +149,7 @@ class Window:
         return row
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `restore` needs besides the token count; empty right after a row."""
+        """The state for `restore` besides the token count; empty right after a row."""
         if self.total is None:
             return {}
         metrics = {f"metrics.{name}": value for name, value in self.total.metrics.items()}
@@ -158,25 +158,25 @@ class Window:
     def restore(self, tensors: dict[str, Tensor], tokens: int) -> None:
         self.tokens = self.tokens_before = tokens
         if tensors:
-            here = {name: tensor.to(self.run.device) for name, tensor in tensors.items()}
-            self.norm = here["norm"]
+            tensors = {name: tensor.to(self.run.device) for name, tensor in tensors.items()}
+            self.norm = tensors["norm"]
             metrics = {
-                name.removeprefix("metrics."): tensor for name, tensor in here.items() if name.startswith("metrics.")
+                name.removeprefix("metrics."): tensor for name, tensor in tensors.items() if name.startswith("metrics.")
             }
-            self.total = Sums(here["loss"], here["count"], metrics)
+            self.total = Sums(tensors["loss"], tensors["count"], metrics)
 
 
 class Progress:
-    """A progress bar on a terminal, otherwise a line from time to time (LINE_SHARE, LINE_SECONDS)."""
+    """A progress bar on a terminal, otherwise a line every LINE_SHARE of the steps or LINE_SECONDS."""
 
     def __init__(self, run: Run, step: int):
         self.run, self.first, self.printed = run, None, None
         self.lines = not (sys.stdout.isatty() and sys.stderr.isatty())
-        disable = None if distributed.is_main() else True  # None: unless stderr is a terminal
+        disable = None if distributed.is_main() else True  # None: tqdm shows the bar only if stderr is a terminal
         self.bar = tqdm(total=run.steps, initial=step, desc=run.name, unit="step", disable=disable)
 
     def advance(self, step: int) -> None:
-        """Count a step. The time left is estimated from the steps after the first, which may include compilation."""
+        """Count a step. The first, which may include compilation, is left out of the estimate of the remaining time."""
         self.bar.update()
         self.first = self.first or (step, time.monotonic())
 
@@ -209,7 +209,7 @@ class Progress:
 
 
 def means(run: Run, total: Sums, where: str) -> dict[str, float]:
-    """Sums -> means, and bits per byte if `tokens_per_byte` is known. Raises TrainingError for a loss that is not finite."""
+    """Means of the sums, and bits per byte if `run.tokens_per_byte` is given. Raises TrainingError if the loss is not finite."""
     loss = (total.loss / total.count).item()
     if not math.isfinite(loss):
         raise _not_finite(run, "loss", loss, where)

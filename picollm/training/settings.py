@@ -1,4 +1,4 @@
-"""Settings of a training run."""
+"""Settings of training."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -11,7 +11,8 @@ Epochs = Annotated[float, Field(gt=0, le=10**6)]
 
 
 class Training(Settings):
-    """What the one loop needs; batch sizes count rows (pretraining, SFT) or pairs (DPO)."""
+    """Settings of the training loop. Batch sizes count rows (pretraining, SFT) or pairs (DPO); `warmup` is a fraction of the steps,
+    `final_lr` a fraction of `lr`."""
 
     lr: Rate
     batch_size: BatchSize
@@ -37,7 +38,7 @@ class Sft(Training):
 
 
 class Parallel(Settings):
-    """How a run is spread over processes, and whether its model is compiled."""
+    """How a run is distributed over processes, and whether its model is compiled."""
 
     strategy: Literal["ddp", "fsdp"]
     compile: Literal["auto", "on", "off"]

@@ -26,8 +26,8 @@ def tries(count: int) -> settings:
 
 
 def outcome(action: Callable[[], Any], *named: str) -> Any | None:
-    """What `action` returns, or None where it raised one of the project's own errors; its message then holds each of
-    `named` and is of a bearable length. Any other exception fails the test that called this."""
+    """The result of `action`, or None if it raised one of the project's own errors, whose message must contain each of `named`
+    and not be too long. Any other exception fails the test."""
     try:
         result = action()
         if currently_in_test_context():

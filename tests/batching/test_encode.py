@@ -64,9 +64,9 @@ def test_both_responses_of_a_pair_share_the_prompt(letters):
 
 def test_a_row_that_does_not_fit_is_an_error_that_names_it(letters):
     encode_sft([sft("abcd", "ef")], letters, 8, False)  # bos + 4 + 2 + eos
-    with pytest.raises(DataError, match="row-7: prompt and response take 8 tokens, the model's context is 7"):
+    with pytest.raises(DataError, match="row-7: prompt and response have 8 tokens; expected at most 7"):
         encode_sft([sft("abcd", "ef")], letters, 7, False)
-    with pytest.raises(DataError, match="pair-3: prompt and response take 9 tokens"):
+    with pytest.raises(DataError, match="pair-3: prompt and response have 9 tokens"):
         encode_pairs([pair("abcd", "ef", "efg")], letters, 8, False)
 
 
@@ -87,14 +87,14 @@ def test_a_response_longer_than_the_context_is_cut_from_the_right_and_keeps_bos(
 def test_rows_that_are_too_long_are_counted_and_the_first_is_named_by_its_origin(letters):
     records = [sft("a", "b"), SFTRecord("row-8", "abcd", "abcd", "ef", "data/raw/sft.jsonl:12"), sft("abc", "defgh")]
     with pytest.raises(
-        DataError, match=r"data/raw/sft\.jsonl:12: .* take 8 .* \(2 of 3 rows .*, the longest takes 10\)"
+        DataError, match=r"data/raw/sft\.jsonl:12: .* have 8 .* \(2 of 3 rows .*, the longest has 10 tokens\)"
     ):
         encode_sft(records, letters, 7, False)
 
 
 def test_what_truncation_costs_is_counted(letters):
     whole = encode([pair("abcd", "ef", "efg"), pair("a", "b" * 9, "c"), pair("a", "b", "c")], letters)
-    assert whole.fit(7, True).compare(whole) == {
+    assert whole.fit(7, True).truncation_counts(whole) == {
         "rows": 3,
         "tokens_max": 12,
         "truncated_prompts": 2,
@@ -105,7 +105,7 @@ def test_what_truncation_costs_is_counted(letters):
 def test_a_pair_that_differs_only_beyond_the_context_is_refused(letters):
     records = [pair("a", "b", "c"), pair("a", "b" * 9 + "c", "b" * 9 + "d")]
     with pytest.raises(
-        DataError, match=r"pair-3: chosen and rejected differ only beyond .* of 7 tokens \(1 of 2 pairs"
+        DataError, match=r"pair-3: chosen and rejected are equal once truncated to .* of 7 tokens \(1 of 2 pairs"
     ):
         encode_pairs(records, letters, 7, True)
     encode_pairs(records, letters, 12, True)

@@ -19,7 +19,7 @@ def test_each_document_is_a_row_where_it_fits(tokens):
     batch = rows.batch(np.array([2, 0]))
     assert batch.input_ids.tolist() == [13, 14, 0, 1, 2, 3]
     assert batch.targets.tolist() == [14, 1, 2, 3]
-    assert batch.owners.tolist() == [0, 1, 1, 1]
+    assert batch.sequence_ids.tolist() == [0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("context", [2, 3, 4, 5, 8])
@@ -44,5 +44,5 @@ def test_pair_rows_stack_chosen_above_rejected_with_the_reference_in_the_same_or
     batch = rows.batch(np.array([1, 0]))
     assert batch.input_ids.tolist() == [4, 5, 8, 1, 2, 3, 6, 7]
     assert batch.targets.tolist() == [5, 3, 8, 6, 7]
-    assert batch.owners.tolist() == [0, 1, 2, 3, 3]
+    assert batch.sequence_ids.tolist() == [0, 1, 2, 3, 3]
     assert batch.reference_logps.tolist() == [-3.0, -1.0, -4.0, -2.0]

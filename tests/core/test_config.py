@@ -56,9 +56,13 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
     [
         ("preset: cpu ", "preset: tpu ", "preset: 'tpu' is unknown; expected one of cpu, gpu, gpu-large, smoke"),
         ("preset: cpu ", "preset: [cpu] ", "is unknown; expected one of cpu, gpu, gpu-large, smoke"),
-        ("  top_p: 0.9", "  top_p: auto", "sample.top_p: auto, but presets/cpu.yaml has no sample.top_p"),
-        ("seed: 1\n", "seed: 1\nvocabulary: 9\n", "vocabulary: stands in presets/cpu.yaml too"),
-        ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml:3: not YAML: key 'seed' stands twice"),
+        (
+            "  top_p: 0.9",
+            "  top_p: auto",
+            "sample.top_p: auto; expected a value, because presets/cpu.yaml has no sample.top_p",
+        ),
+        ("seed: 1\n", "seed: 1\nvocabulary: 9\n", "vocabulary: also in presets/cpu.yaml; expected in one"),
+        ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml:3: not YAML: duplicate key 'seed'"),
         ("weights: {", "weights: [", "params.yaml:9: not YAML: expected ',' or ']'"),
     ],
 )

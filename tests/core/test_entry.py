@@ -71,7 +71,7 @@ def test_a_signal_ends_the_process_with_its_status_and_what_to_do(capsys):
     with pytest.raises(SystemExit) as ended:
         entry.run(failing(errors.Interrupted(signal.SIGTERM)))
     assert ended.value.code == 143
-    assert capsys.readouterr().out == "stopped by SIGTERM; the same command goes on from here\n"
+    assert capsys.readouterr().out == "stopped by SIGTERM; run the same command again to resume\n"
 
 
 def test_ctrl_c_before_any_training_is_no_traceback():

@@ -75,7 +75,7 @@ BAD_JSON = {
     b'{"a": NaN}': "NaN is not JSON",
     b'{"a": [-Infinity]}': "-Infinity is not JSON",
     b'{"a": ' + b"9" * 5000 + b"}": "not JSON that Python can read: .*4300 digits",
-    b'{"a": 1, "b": {"c": 1, "d": 1, "c": 2}}': "key 'c' occurs twice",
+    b'{"a": 1, "b": {"c": 1, "d": 1, "c": 2}}': "duplicate key 'c'",
     b'{"a": "\xff"}': "not UTF-8 at byte 7",
     b"[" * 200_000: "not JSON that Python can read: maximum recursion depth",
 }
@@ -146,7 +146,7 @@ def test_missing_files_are_named(tmp_path):
             read(absent)
 
 
-def test_a_csv_has_its_columns_in_the_order_asked_for(tmp_path):
+def test_a_csv_has_its_columns_in_the_given_order(tmp_path):
     rows = [{"step": 1, "loss": 1 / 3, "name": "a,b"}, {"name": "2", "loss": 1e-9, "step": 20}]
     write_csv(tmp_path / "m.csv", ["step", "loss", "name"], iter(rows))
     assert (tmp_path / "m.csv").read_text() == 'step,loss,name\n1,0.3333333333333333,"a,b"\n20,1e-09,2\n'
@@ -204,7 +204,7 @@ def test_files_that_dvcignore_names_do_not_change_the_fingerprint_of_a_folder(tm
     assert fingerprint("code") != first
 
 
-def test_a_lone_surrogate_is_told_from_text():
+def test_a_lone_surrogate_is_detected():
     assert has_lone_surrogate(json.loads(r'"a\ud83d"'))
     assert not has_lone_surrogate(json.loads(r'"\ud83d\udc7b"'))
     assert not has_lone_surrogate("é\x00" + io.StringIO("\U0010ffff").read())

@@ -77,7 +77,7 @@ def test_a_model_that_was_trained_with_no_beta_has_no_rewards():
     assert not {key for key in numbers if "reward_acc" in key or "margin" in key}
 
 
-def test_one_stratum_alone_is_not_told_twice():
+def test_a_single_stratum_is_not_repeated():
     numbers = pair_measures(pairs([0.8] * 4, ["own"] * 4), beta=0.5)
     assert not any("." in key for key in numbers)
     assert numbers["ceiling"] == pytest.approx(0.8)
@@ -143,7 +143,7 @@ def following(*completions):
     return table(*((text, True, -1.0, -1.0, 2) for text in completions))
 
 
-def test_adherence_is_the_share_of_slots_that_a_completion_holds():
+def test_adherence_is_the_share_of_slots_whose_value_occurs():
     samples = following(
         "The Salt Lantern: in a quiet mill Ana took the odd jar from Bo, never sing, the cook had left.",
         "Ana and Boris met.",  # Boris is no Bo
@@ -169,12 +169,14 @@ def test_adherence_rows_name_model_split_and_slot():
 # tables
 
 
-def test_models_must_answer_the_same_prompts_in_the_same_order():
+def test_models_must_have_the_same_prompts_in_the_same_order():
     both = pd.DataFrame([{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}])
     check_same_prompts({"base": both, "sft": both, "dpo": both.copy()})
     longer = pd.concat([both, pd.DataFrame([{"id": "c", "prompt": "z"}])])
     for other in (both[:1], both[::-1], longer, both.assign(prompt=["x", "z"])):
-        with pytest.raises(DataError, match=r"data/samples/dpo\.jsonl: other prompts than data/samples/sft\.jsonl"):
+        with pytest.raises(
+            DataError, match=r"data/samples/dpo\.jsonl: expected the ids and prompts of data/samples/sft\.jsonl"
+        ):
             check_same_prompts({"base": both, "sft": both, "dpo": other})
 
 

@@ -119,7 +119,7 @@ def test_a_split_with_fewer_prompts_gives_all_it_has(model, tokenizer):
     assert len(sample_rows(model, tokenizer, rows("test-0", "test-1"), settings(prompts=9), False, seed=1)) == 2
 
 
-def test_a_row_is_completed_by_the_seed_of_its_name_whatever_rows_stand_beside_it(model, tokenizer):
+def test_a_completion_depends_on_the_id_of_its_row_and_not_on_the_other_rows(model, tokenizer):
     many = sample_rows(model, tokenizer, rows("test-0", "test-1", "unseen-0"), settings(), False, seed=7)
     assert sample_rows(model, tokenizer, rows("test-1"), settings(), False, seed=7) == [many[1]]
     own = complete(model, tokenizer, ["a cat 1"], [sample_seed(7, "test-1")], settings(), True)[0]

@@ -27,7 +27,7 @@ def make(heads=4, kv_heads=4, layers=3, seed=3) -> Transformer:
 
 
 def repeated(rows: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random tokens whose beginning comes again at another distance in each row, and where that second time is."""
+    """Random tokens whose beginning is repeated at a different distance in each row, and the positions of the repeats."""
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(0, 500, (rows, 80), generator=generator)
     again = torch.zeros(rows, 80, dtype=torch.bool)

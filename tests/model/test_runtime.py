@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from picollm.core.errors import ParamsError
-from picollm.model.runtime import autocast, compiles, set_up
+from picollm.model.runtime import autocast, set_up, should_compile
 
 CPU = torch.device("cpu")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -48,7 +48,7 @@ def test_an_unknown_device_is_an_error_that_lists_the_known_names(monkeypatch, n
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
 def test_an_unavailable_cuda_device_is_an_error(monkeypatch, name):
     monkeypatch.setenv("DEVICE", name)
-    with pytest.raises(ParamsError, match=f"DEVICE={name}: PyTorch finds 0 CUDA devices"):
+    with pytest.raises(ParamsError, match=f"DEVICE={name}: not available; PyTorch finds 0 CUDA devices"):
         set_up()
 
 
@@ -90,29 +90,29 @@ def headers(monkeypatch, tmp_path) -> Path:
 def test_auto_compiles_long_runs(headers, monkeypatch, setting, device, flops, expected):
     spec = importlib.machinery.ModuleSpec("triton", None)
     monkeypatch.setitem(sys.modules, "triton", types.SimpleNamespace(__spec__=spec))
-    assert compiles(setting, torch.device(device), flops) is expected
+    assert should_compile(setting, torch.device(device), flops) is expected
 
 
 def test_without_a_compiler_auto_is_off_and_on_is_an_error(headers, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not compiles("auto", CPU, 1e30)
-    assert not compiles("off", CPU, 1e30)
+    assert not should_compile("auto", CPU, 1e30)
+    assert not should_compile("off", CPU, 1e30)
     with pytest.raises(ParamsError, match="compiler no-such-compiler was not found"):
-        compiles("on", CPU, 0.0)
+        should_compile("on", CPU, 0.0)
 
 
 def test_without_pythons_headers_auto_is_off_and_on_is_an_error(headers):
     headers.unlink()
-    assert not compiles("auto", CPU, 1e30)
+    assert not should_compile("auto", CPU, 1e30)
     with pytest.raises(ParamsError, match=r"Python\.h was not found"):
-        compiles("on", CPU, 0.0)
+        should_compile("on", CPU, 0.0)
 
 
 def test_a_deterministic_run_is_compiled_only_if_compile_is_on(headers):
     torch.use_deterministic_algorithms(True)
     try:
-        assert not compiles("auto", CPU, 1e30)
-        assert compiles("on", CPU, 0.0)
+        assert not should_compile("auto", CPU, 1e30)
+        assert should_compile("on", CPU, 0.0)
     finally:
         torch.use_deterministic_algorithms(False)
 

@@ -35,7 +35,7 @@ def test_preference_equals_the_formula_pair_by_pair(sft_weight):
         assert sums.metrics[f"rewards/{name}"].item() == pytest.approx(beta * (policy - reference), abs=1e-4)
 
 
-def test_the_preference_loss_is_a_metric_only_if_the_loss_holds_an_sft_term():
+def test_the_preference_loss_is_a_metric_only_if_the_loss_has_an_sft_term():
     plain, mixed = (
         preference(dpo(beta=0.3, sft_weight=weight))(tiny_model(), pair_rows(4).batch(np.arange(4)))
         for weight in (0.0, 0.7)

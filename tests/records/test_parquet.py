@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from picollm.core.errors import DataError
-from picollm.records.parquet import read_corpus, spread_texts
+from picollm.records.parquet import evenly_spaced_texts, read_corpus
 
 
 def test_corpus_is_read_in_batches(tmp_path):
@@ -13,12 +13,12 @@ def test_corpus_is_read_in_batches(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("most", "expected"), [(1, "a"), (2, "ad"), (3, "ace"), (4, "ace"), (5, "abcde"), (9, "abcde")]
+    ("limit", "expected"), [(1, "a"), (2, "ad"), (3, "ace"), (4, "ace"), (5, "abcde"), (9, "abcde")]
 )
-def test_some_texts_of_a_corpus_are_evenly_spaced(tmp_path, most, expected):
+def test_some_texts_of_a_corpus_are_evenly_spaced(tmp_path, limit, expected):
     path = tmp_path / "c.parquet"
     pq.write_table(pa.table({"text": list("abcde")}), path)
-    assert "".join(spread_texts(path, 2, most)) == expected
+    assert "".join(evenly_spaced_texts(path, 2, limit)) == expected
 
 
 STRINGS = pa.array(["a", "b", "a"])
@@ -61,6 +61,6 @@ def test_missing_or_damaged_corpus_is_named(tmp_path):
     whole = path.read_bytes()
     for content in (b"", whole[: len(whole) // 2]):  # as a full disk or a broken download leaves it
         path.write_bytes(content)
-        for read in (lambda: read_corpus(path, 10), lambda: spread_texts(path, 10, 5)):
+        for read in (lambda: read_corpus(path, 10), lambda: evenly_spaced_texts(path, 10, 5)):
             with pytest.raises(DataError, match=r"c\.parquet: not a readable parquet file"):
                 list(read())

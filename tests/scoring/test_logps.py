@@ -26,7 +26,7 @@ def test_response_logps_equal_the_plain_computation_row_by_row():
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_gradients_are_those_of_the_plain_computation_though_a_prompt_is_there_once():
+def test_gradients_equal_the_plain_computation_although_pairs_share_their_prompt():
     model, rows = tiny_model(), pair_rows(3)
     sequences = [np.concatenate((rows.prompts[i], side[i])) for side in (rows.chosen, rows.rejected) for i in range(3)]
     weights = torch.tensor([1.0, -2.0, 0.5, -1.5, 3.0, 0.25])

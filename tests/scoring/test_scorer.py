@@ -77,6 +77,6 @@ def test_a_row_longer_than_the_context_is_refused_unless_truncated(model, tokeni
         "responses": [SFTRecord("row-7", long, long, "a hat")],
         "pairs": [pair(long, "a hat", "a bat", id="row-7")],
     }[kind]
-    with pytest.raises(DataError, match="row-7: prompt and response take"):
+    with pytest.raises(DataError, match="row-7: prompt and response have"):
         list(getattr(Scorer(tokenizer, 64, False, 2, "float32"), kind)(model, records))
     list(getattr(Scorer(tokenizer, 64, True, 2, "float32"), kind)(model, records))

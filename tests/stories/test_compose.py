@@ -146,7 +146,7 @@ def test_withheld_words_occur_in_no_seen_part_of_the_slot(slot):
 
 
 @pytest.mark.parametrize("slot", ["names", "setting", "object", "rule", "twist", "title"])
-def test_a_content_word_stands_in_one_part_of_its_slot(slot):
+def test_a_content_word_occurs_in_one_part_of_its_slot(slot):
     found = [word for word in words(WHOLE, slot) if word not in FUNCTION_WORDS]
     assert {word for word in found if found.count(word) > 1} == set()
 

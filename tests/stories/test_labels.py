@@ -33,7 +33,7 @@ def test_probability_does_not_overflow_for_large_differences():
     assert preference_probability(-700, 0, 1.0) == pytest.approx(math.exp(-700), rel=1e-12)
 
 
-def test_the_record_holds_the_stories_scores_and_probability_on_the_side_that_was_drawn():
+def test_the_record_has_the_stories_scores_and_probability_on_the_side_that_was_drawn():
     probability = 1 / (1 + math.exp(-1.0))  # (4 - 1) / 3
     kept = PreferenceRecord(
         "p-1", "the prompt", "the prompt", DARK, MILD, 4.0, 1.0, pytest.approx(probability), "contrast"

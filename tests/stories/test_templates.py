@@ -82,7 +82,7 @@ def test_every_pattern_is_one_plain_sentence(shade, beat):
 
 
 @pytest.mark.parametrize("shade", SHADES)
-def test_a_rule_stands_after_a_colon_and_a_twist_after_that(shade):
+def test_a_rule_follows_a_colon_and_a_twist_follows_that(shade):
     assert all(": {rule}" in pattern for pattern in PATTERNS[shade]["rule"])
     assert all("that {twist}" in pattern for pattern in PATTERNS[shade]["twist"])
 
@@ -102,7 +102,7 @@ def test_every_pattern_has_nine_to_sixteen_words_of_its_own(shade, beat):
 
 
 @pytest.mark.parametrize("tone", SHADES)
-def test_every_story_holds_every_value_of_its_specification(tone):
+def test_every_story_contains_every_value_of_its_specification(tone):
     stories = tell(tone)
     for spec, story in zip(SPECS, stories, strict=True):
         for slot in SLOTS:
@@ -128,14 +128,14 @@ def told_in(beat, shade):
     return {pattern.format(**values) for pattern in PATTERNS[shade][beat]}
 
 
-def test_each_beat_is_told_in_its_own_shade_and_in_order():
+def test_each_beat_has_its_own_shade_and_order():
     shades = ("wholesome", "dark", "eerie", "dark", "wholesome", "eerie")
     sentences = re.findall(r"[^.]+\.", write_story(SPEC, shades, Random(3)))
     for sentence, beat, shade in zip(sentences, BEATS, shades, strict=True):
         assert sentence.strip() in told_in(beat, shade)
 
 
-def test_every_pattern_is_told_sooner_or_later():
+def test_every_pattern_is_used():
     # 500 draws miss one of at most 20 patterns with a chance below 20 * (19/20)**500 < 1e-9.
     for shade in SHADES:
         rng = Random(f"every {shade}")

@@ -125,5 +125,5 @@ def test_one_process_needs_no_group(monkeypatch):
         ({0: -2, 1: -15}, (0, -2)),
     ],
 )
-def test_the_process_that_ended_the_others_is_told_from_those_that_were_stopped(codes, first):
+def test_the_process_that_failed_first_is_distinguished_from_those_that_were_stopped(codes, first):
     assert distributed._first_failure(codes) == first

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from picollm.core.errors import Interrupted
-from picollm.training import interrupt
+from picollm.training import distributed, interrupt
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,16 +23,16 @@ def test_a_signal_inside_the_block_is_raised_by_the_next_check_and_not_before(nu
 
 
 def test_handlers_are_as_before_after_the_block():
-    before = [signal.getsignal(number) for number in interrupt.SIGNALS]
+    before = [signal.getsignal(number) for number in distributed.INTERRUPTS]
     with interrupt.deferred():
-        assert [signal.getsignal(number) for number in interrupt.SIGNALS] != before
-    assert [signal.getsignal(number) for number in interrupt.SIGNALS] == before
+        assert [signal.getsignal(number) for number in distributed.INTERRUPTS] != before
+    assert [signal.getsignal(number) for number in distributed.INTERRUPTS] == before
 
 
 def test_after_the_first_signal_sigterm_changes_nothing_and_ctrl_c_ends_the_process_at_once():
     code = """
 import signal
-from picollm.training import interrupt
+from picollm.training import distributed, interrupt
 with interrupt.deferred():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
         signal.raise_signal(number)

@@ -158,7 +158,7 @@ def test_the_fingerprint_changes_with_a_parameter_an_input_and_the_code_and_with
     assert len(found) == 5
 
 
-def test_state_lies_in_the_parent_repository_of_a_queued_experiment(project, tmp_path_factory, monkeypatch):
+def test_state_is_in_the_parent_repository_of_a_queued_experiment(project, tmp_path_factory, monkeypatch):
     parent = tmp_path_factory.mktemp("parent")
     monkeypatch.setenv("DVC_ROOT", str(parent))
     state = resume.acquire("sft", parameters())
