@@ -18,16 +18,13 @@ from benchmarks.jobs import Job, make_shape, picollm_sample, picollm_score, pico
 SHAPE = make_shape(2048, 128, 352, 3, 2, 512)
 JOBS = {
     "SFT, 10 steps": (Job("sft", "sft", SHAPE, 8, 110, 160, 0.4), picollm_training, 10),
-    "DPO, 5 steps": (Job("dpo", "dpo", SHAPE, 8, 110, 160, 0.4), picollm_training, 5),
     "100 stories": (Job("stories", "sample", SHAPE, 100, 110, 160, 0.4, ending=1 / 160), picollm_sample, 1),
     "200 pairs scored": (Job("score", "score", SHAPE, 200, 110, 160, 0.4, micro_batch=8), picollm_score, 1),
 }
 SETTINGS = {
-    "OpenMP's own (300000)": {"GOMP_SPINCOUNT": "300000"},
-    "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "spin 1000": {"GOMP_SPINCOUNT": "1000"},
-    "spin 2000": {"GOMP_SPINCOUNT": "2000"},
-    "spin 10000": {"GOMP_SPINCOUNT": "10000"},
+    "OpenMP's default": {"GOMP_SPINCOUNT": "300000"},
+    "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "GOMP_SPINCOUNT=2000": {"GOMP_SPINCOUNT": "2000"},
 }
 ROUNDS = 3
 
