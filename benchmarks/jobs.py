@@ -12,13 +12,13 @@ from benchmarks.timing import Side, Work
 from picollm.batching.rows import PairRows, ResponseRows
 from picollm.core import files
 from picollm.inference.generate import generate
+from picollm.logprobs.rows import pair_logps
 from picollm.model.directory import load_model, save_model
 from picollm.model.initialise import initialise
 from picollm.model.shape import ModelConfig
 from picollm.model.transformer import Transformer
 from picollm.preference.objective import preference
 from picollm.preference.settings import Dpo
-from picollm.scoring.rows import pair_logps
 from picollm.text.settings import GPT2_VOCABULARY
 from picollm.text.tokenizer import train_bpe
 from picollm.training import distributed

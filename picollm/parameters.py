@@ -7,9 +7,9 @@ from picollm.core.errors import ParamsError
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
 from picollm.evaluation.settings import Beta
 from picollm.inference.settings import Sample
+from picollm.logprobs.settings import Score
 from picollm.model.settings import MAX_PARAMETERS, TRAINING_BYTES, Compute, InitFrom, ModelShape
 from picollm.preference.settings import Dpo
-from picollm.scoring.settings import Score
 from picollm.text.settings import GPT2_VOCABULARY, NewTokens, TokenizerSettings, Truncation
 from picollm.training.settings import Parallel, Pretrain, Sft
 

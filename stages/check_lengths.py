@@ -27,8 +27,9 @@ def main():
     tokenizer = load_tokenizer("data/tokenizer")
     base = Path("data/base/model")
     context = (read_config(base) if base.is_dir() else p.model).max_position_embeddings
-    prompts = [row["prompt"] for _, row in files.read_jsonl("data/sft/prompts.jsonl")]
-    encode_prompts(prompts, tokenizer, context, p.sample.max_new_tokens, p.truncate)
+    rows = [row for _, row in files.read_jsonl("data/sft/prompts.jsonl")]
+    prompts, names = ([row[key] for row in rows] for key in ("prompt", "id"))
+    encode_prompts(prompts, tokenizer, context, p.sample.max_new_tokens, p.truncate, names)
     numbers = {}
     for path, read in READERS.items():
         records = read(path) if Path(path).exists() else []

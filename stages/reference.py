@@ -2,12 +2,12 @@
 
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry, files
+from picollm.logprobs.rows import pair_logps
+from picollm.logprobs.settings import Score
 from picollm.model import runtime
 from picollm.model.directory import load_model_and_tokenizer
 from picollm.model.settings import Compute
 from picollm.records.jsonl import read_preferences
-from picollm.scoring.rows import pair_logps
-from picollm.scoring.settings import Score
 from picollm.text.settings import Truncation
 
 

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 from picollm.core import config, entry, files
+from picollm.logprobs.settings import Score
 from picollm.model import runtime
 from picollm.model.directory import load_model, load_model_and_tokenizer
 from picollm.model.settings import Compute
 from picollm.records.jsonl import read_preferences, read_sft
 from picollm.scoring.scorer import Scorer
-from picollm.scoring.settings import Score
 from picollm.text.settings import Truncation
 
 SPLITS = ("test", "unseen")

@@ -3,10 +3,10 @@
 from picollm.batching.encode import encode_pairs, encode_sft
 from picollm.core import config, entry, files
 from picollm.core.config import Seed
+from picollm.logprobs.rows import pair_logps, response_bytes, response_tokens
 from picollm.model.directory import load_model_and_tokenizer
 from picollm.model.settings import Compute
 from picollm.records.jsonl import read_preferences, read_sft
-from picollm.scoring.rows import pair_logps, response_bytes, response_tokens
 from picollm.text.settings import Truncation
 from picollm.training import distributed, resume
 from picollm.training.language_model import language_modelling

@@ -64,7 +64,7 @@ def test_new_data_for_a_later_stage_reruns_no_earlier_one(project, change, untou
     [
         ("dpo.beta=abc", "dpo.beta: 'abc': Input should be a valid number"),
         ("dpo.beta=0", "dpo.beta: 0: Input should be greater than 0"),
-        ("pretrain.init_from=elsewhere", "pretrain.init_from: elsewhere: expected a directory in data/raw/"),
+        ("pretrain.init_from=elsewhere", "pretrain.init_from: 'elsewhere': expected a directory in data/raw/"),
         ("corpus.source=files", "corpus.files: no file matches"),
     ],
 )
@@ -83,6 +83,37 @@ def test_a_wrong_setting_of_the_last_stage_stops_the_first_before_any_output_is_
     del before["data/checked.txt"]
     assert project.hashes() == before
     project.reset()
+
+
+LONG = "a word and " * 400
+
+
+@pytest.mark.parametrize(
+    ("file", "row", "key", "named"),
+    [
+        ("sft_test.jsonl", {"prompt": "p", "response": LONG}, "sft", "data/raw/sft_test.jsonl:1: prompt and response"),
+        ("sft_test.jsonl", {"prompt": LONG, "response": "r"}, "sft", "sft_test.jsonl:1: a prompt of"),
+        (
+            "preferences_test.jsonl",
+            {"prompt": "p", "chosen": "a", "rejected": LONG},
+            "preferences",
+            "data/raw/preferences_test.jsonl:1: prompt and response",
+        ),
+    ],
+)
+def test_a_row_that_is_too_long_stops_the_run_before_anything_is_trained(project, file, row, key, named):
+    for split in ("train", "val", "test"):
+        path = project.folder / "data/raw" / file.replace("test", split)
+        rows = [row] if split == "test" else []
+        rows += [{**row, **{name: f"{split} {name}" for name in row}}]
+        path.write_text("\n".join(map(json.dumps, rows)))
+    try:
+        monitor = ("-S", "sft.monitor=null") if key == "sft" else ()
+        output = project.run("dvc", "exp", "run", "-S", f"{key}.source=jsonl", *monitor, ok=False)
+    finally:
+        project.reset()
+    assert named in output
+    assert "check_lengths" in project.ran(output) and "pretrain" not in project.ran(output)
 
 
 def test_evaluation_has_every_number_that_it_promises(project):
@@ -139,7 +170,6 @@ def test_plots_show_draws_every_declared_series(project):
 # but for what only waits for a check, whose output never changes.
 
 CHECKS = {"check", "check_lengths"}
-RUNS_A_MODEL = STAGES - {"check", "make_datasets", "tokenize"}
 
 
 def edges(project) -> dict[str, set[str]]:

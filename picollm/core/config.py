@@ -17,6 +17,8 @@ from picollm.core.errors import ParamsError, shown
 
 PARAMS_FILE = "params.yaml"
 AUTO = "auto"
+# The keys that both files have. dvc.yaml declares these of params.yaml; of another one DVC would not see a change.
+OVERRIDABLE = {"pretrain.lr", "pretrain.steps", "sft.lr", "sft.epochs", "dpo.lr", "dpo.epochs"}
 
 
 def _one_line(text: str) -> str:
@@ -117,8 +119,12 @@ def _merge(method: dict, sizes: dict, preset_file: str) -> dict[str, Any]:
             )
         merged[section] = {**b, **{key: value for key, value in a.items() if value != AUTO}}
         for key, value in a.items():
+            name = f"{_named(section)}.{_named(key)}"
+            if key in b and name not in OVERRIDABLE:
+                raise ParamsError(
+                    f"{PARAMS_FILE}: {name}: also in {preset_file}; change it there: -S '{preset_file}:{name}=...'"
+                )
             if value == AUTO and key not in b:
-                name = f"{_named(section)}.{_named(key)}"
                 raise ParamsError(f"{PARAMS_FILE}: {name}: auto; expected a value, because {preset_file} has no {name}")
     return merged
 
@@ -135,12 +141,11 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 problem = f"duplicate key {shown(key.value)}"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_int(self, node: yaml.ScalarNode) -> int:
@@ -160,7 +165,12 @@ def _add_scalar(kind: str, pattern: str, first: Iterable[str], constructor: Call
 
 _add_scalar("null", "~|null|Null|NULL|", ["~", "n", "N", ""], yaml.SafeLoader.construct_yaml_null)
 _add_scalar("bool", "true|True|TRUE|false|False|FALSE", "tTfF", yaml.SafeLoader.construct_yaml_bool)
-_add_scalar("int", "[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789", _Loader.construct_int)
+_add_scalar(
+    "int",
+    "[-+]?(?:0b[01][01_]*|0o[0-7][0-7_]*|0x[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)",
+    "-+0123456789",
+    _Loader.construct_int,
+)
 _add_scalar(
     "float",
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"

@@ -13,11 +13,11 @@ def run(main: Callable[[], None]) -> None:
 
     Characters that stdout or stderr cannot encode are escaped. A closed stdout (`| head`) ends the process like SIGPIPE.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever started the process
         stream.reconfigure(errors="backslashreplace")
     try:
         main()
-        sys.stdout.flush()
+        print(end="", flush=True)
     except Interrupted as error:
         print(error, flush=True)  # on stdout, which only rank 0 has
         sys.exit(128 + error.number)

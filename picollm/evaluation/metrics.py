@@ -48,18 +48,29 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def read_pairs(model: str, split: str) -> pd.DataFrame:
-    """The pairs of a split with their log-probs under a model and the reference, in nats."""
+    """The pairs of a split with their log-probs under `model` and the reference model."""
     pairs = read_table(f"data/preferences/{split}.jsonl")[["id", "p_chosen", "stratum"]]
-    reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").set_index("id").add_prefix("reference_")
-    scores = read_table(f"data/scores/{model}/pairs_{split}.jsonl").set_index("id")
-    return pairs.join(scores, on="id").join(reference, on="id")
+    reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").rename(
+        columns=lambda name: f"reference_{name}"
+    )
+    scores = read_table(f"data/scores/{model}/pairs_{split}.jsonl")
+    return _beside(_beside(pairs, scores), reference.rename(columns={"reference_id": "id"}))
 
 
 def read_samples(model: str) -> pd.DataFrame:
-    """A model's samples with their log-probs under the model and the reference, in nats."""
+    """The samples of `model` with their log-probs under `model` and the reference model."""
     samples = read_table(f"data/samples/{model}.jsonl")
-    paths = [Path(f"data/scores/{model}/samples_{split}.jsonl") for split in samples["split"].unique()]
-    return samples.join(pd.concat([read_table(path) for path in paths]).set_index("id"), on="id")
+    return pd.concat(
+        _beside(rows, read_table(f"data/scores/{model}/samples_{split}.jsonl"))
+        for split, rows in samples.groupby("split", sort=False)
+    )
+
+
+def _beside(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows with their scores, which are in the same order. Raises DataError if they belong to other rows."""
+    if rows["id"].tolist() != scores["id"].tolist():
+        raise DataError("data/scores: not the scores of these rows; run the score stage again")
+    return pd.concat([rows.reset_index(drop=True), scores.drop(columns="id")], axis=1)
 
 
 def response_measures(responses: pd.DataFrame) -> dict[str, float]:

@@ -16,9 +16,8 @@ from picollm.model.attention import causal_attention
 # Attention of N packed tokens: q [N, H, D], k and v [N, H_kv, D] -> [N, H * D].
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-MIN_FILL = (
-    7 / 8
-)  # shortest row of a bucket, as a fraction of its longest; a smaller value means fewer buckets, more padding
+# Shortest row of a bucket, as a fraction of its longest; a smaller value means fewer buckets and more padding.
+MIN_FILL = 7 / 8
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """Settings of the model: its shape, the base checkpoint to start from, and how it computes."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from picollm.core.config import Positive, Settings, Size, Text
 from picollm.model.shape import ModelConfig
 
+RAW = Path("data/raw")
 Layers = Annotated[int, Field(ge=1, le=1024)]
 TRAINING_BYTES = 16  # per parameter: weight, gradient and Adam's two moments, four bytes each
 MAX_PARAMETERS = 2**40 // TRAINING_BYTES
@@ -36,11 +38,17 @@ class ModelShape(Settings):
         return ModelConfig(vocab_size=vocab_size, **self.model_dump())
 
 
+def _expect_in_raw(path: str) -> str:
+    if RAW.resolve() not in Path(path).resolve().parents:
+        raise ValueError(f"expected a directory in {RAW}/, whose content DVC tracks; copy it there")
+    return path
+
+
 class InitFrom(Settings):
     """The base checkpoint to start from instead of pretraining; only import_base reads it."""
 
     section: ClassVar[str] = "pretrain"
-    init_from: Text | None
+    init_from: Annotated[Text, AfterValidator(_expect_in_raw)] | None
 
 
 class Compute(Settings):

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from picollm.batching.batch import Batch
+from picollm.logprobs.logps import sequence_logps, target_logps
 from picollm.model.transformer import Transformer
 from picollm.preference.losses import LOSSES, PairScores
 from picollm.preference.settings import Dpo
-from picollm.scoring.logps import sequence_logps, target_logps
 from picollm.training.objective import Objective, Sums
 
 

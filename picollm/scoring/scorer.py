@@ -7,9 +7,9 @@ import numpy as np
 
 from picollm.batching.encode import encode_pairs, encode_sft
 from picollm.batching.rows import ResponseRows
+from picollm.logprobs.rows import pair_logps, response_bytes, response_tokens, row_logps
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
-from picollm.scoring.rows import pair_logps, response_bytes, response_tokens, row_logps
 from picollm.text.tokenizer import Tokenizer
 
 

@@ -12,15 +12,24 @@ def prompt_ids(ids: Sequence[int], bos_id: int, room: int) -> list[int]:
 
 
 def encode_prompts(
-    prompts: Sequence[str], tokenizer: Tokenizer, context: int, new_tokens: int, truncate: bool
+    prompts: Sequence[str],
+    tokenizer: Tokenizer,
+    context: int,
+    new_tokens: int,
+    truncate: bool,
+    names: Sequence[str] | None = None,
 ) -> list[list[int]]:
-    """Prompts as [bos] ids to sample from. Raises DataError if one of them and `new_tokens` do not fit `context` together; with
-    `truncate` prompts are cut from the left instead."""
+    """Prompts as [bos] ids to sample from; with `truncate` cut from the left. Raises DataError, by the prompt's name if there are
+    `names`, if some do not fit `context` together with `new_tokens`."""
     encoded = tokenizer.encode_batch(prompts)
-    longest = max(map(len, encoded)) + 1
-    if longest + new_tokens > context and not truncate:
+    lengths = [len(ids) + 1 for ids in encoded]
+    too_long = [row for row, length in enumerate(lengths) if length + new_tokens > context]
+    if too_long and not truncate:
+        first = too_long[0]
+        where = f"{names[first]}: " if names else ""
         raise DataError(
-            f"a prompt of {longest} tokens and sample.max_new_tokens: {new_tokens} exceed the model's context of {context}; "
-            "lower sample.max_new_tokens, or set truncate: true"
+            f"{where}a prompt of {lengths[first]} tokens and sample.max_new_tokens: {new_tokens} exceed the model's context of "
+            f"{context} ({len(too_long)} of {len(lengths)} prompts do, the longest takes {max(lengths)}); lower "
+            "sample.max_new_tokens, or set truncate: true"
         )
     return [prompt_ids(ids, tokenizer.bos_id, context - min(new_tokens, context - 1)) for ids in encoded]

@@ -43,12 +43,6 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def document(self, i: int) -> np.ndarray:
-        """The ids of document `i` (0 <= i < len): [bos] ids [eos], a view of the mapped file."""
-        if not 0 <= i < len(self):
-            raise IndexError(f"document {i} of {len(self)}")
-        return self.ids[self.offsets[i] : self.offsets[i + 1]]
-
 
 def offsets_path(path: str | Path) -> Path:
     return Path(path).with_suffix(".offsets.npy")

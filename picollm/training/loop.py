@@ -200,9 +200,8 @@ def train_step(
             with autocast(run.device, run.precision):
                 sums = step_objective(batch)
             sums = sums if real else sums.zeroed()
-            (
-                sums.loss * distributed.world_size()
-            ).backward()  # DDP and FSDP average gradients over processes; undo the division
+            # DDP and FSDP average gradients over processes; the factor undoes the division.
+            (sums.loss * distributed.world_size()).backward()
         total = sums if total is None else total.plus(sums)
         tokens += real * batch.input_ids.numel()
     total, tokens = _all_reduce(total), int(distributed.all_reduce_sum(torch.tensor(tokens)))

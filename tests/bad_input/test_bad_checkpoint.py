@@ -12,11 +12,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from picollm.core.errors import CheckpointError, ParamsError, PicollmError
-from picollm.model.base import import_base
 from picollm.model.directory import load_model, load_model_and_tokenizer, read_config, save_model
+from picollm.model.settings import InitFrom
 from picollm.text.tokenizer import train_bpe
+from stages.import_base import import_base
 from tests.bad_input.mutations import ANY_JSON, LONGEST_MESSAGE, TEXTS, as_json, changed, damaged, outcome, tries
 from tests.tiny import tiny_model
 
@@ -374,8 +376,8 @@ def test_a_base_checkpoint_from_elsewhere_is_refused_and_nothing_is_written_outs
     put(project / "x")
     (project / "data/raw/link").symlink_to(tmp_path / "x")
     before = sorted(tmp_path.rglob("*"))
-    with chdir(project), pytest.raises(PicollmError):
-        import_base(init_from, Path("data/base"))
+    with chdir(project), pytest.raises((PicollmError, ValidationError)):
+        import_base(InitFrom(init_from=init_from).init_from, Path("data/base"))
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -62,6 +62,13 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
             "sample.top_p: auto; expected a value, because presets/cpu.yaml has no sample.top_p",
         ),
         ("seed: 1\n", "seed: 1\nvocabulary: 9\n", "vocabulary: also in presets/cpu.yaml; expected in one"),
+        ("sft:\n", "sft:\n  batch_size: 4\n", "sft.batch_size: also in presets/cpu.yaml; change it there"),
+        (
+            "stories:\n",
+            "model: {hidden_size: 64}\nstories:\n",
+            "model.hidden_size: also in presets/cpu.yaml; change it",
+        ),
+        ("seed: 1\n", "seed: {{1}}\n", "params.yaml:2: not YAML: found unhashable key"),
         ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml:3: not YAML: duplicate key 'seed'"),
         ("weights: {", "weights: [", "params.yaml:9: not YAML: expected ',' or ']'"),
     ],
@@ -86,6 +93,14 @@ def test_a_damaged_file_is_named(folder, content, message):
     (folder / "params.yaml").write_bytes(content)
     with pytest.raises(ParamsError, match=message):
         config.load(Seed, folder=folder)
+
+
+def test_the_keys_of_both_files_are_those_that_params_yaml_leaves_to_the_preset():
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    sections = {name: keys for name, keys in content.items() if isinstance(keys, dict)}
+    assert {
+        f"{name}.{key}" for name, keys in sections.items() for key in keys if keys[key] == "auto"
+    } == config.OVERRIDABLE
 
 
 def test_a_missing_file_is_named(folder):

@@ -180,15 +180,33 @@ def test_models_must_have_the_same_prompts_in_the_same_order():
             check_same_prompts({"base": both, "sft": both, "dpo": other})
 
 
-def test_pairs_and_samples_are_joined_with_their_scores_by_id(tmp_path, monkeypatch):
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """Pairs a and b of test, and samples with these ids in both splits, as the other stages write them."""
     monkeypatch.chdir(tmp_path)
     for model, offset in (("sft", 0.0), ("dpo", 1.0)):
-        pairs = [{"id": id, "chosen_logps": place + offset, "rejected_logps": -place} for place, id in enumerate("ba")]
+        pairs = [{"id": id, "chosen_logps": place + offset, "rejected_logps": -place} for place, id in enumerate("ab")]
         write_jsonl(f"data/scores/{model}/pairs_test.jsonl", pairs)
-        scored = [{"id": id, "logps": place, "reference_logps": -place, "tokens": 1} for place, id in enumerate("ba")]
-        write_jsonl(f"data/scores/{model}/samples_test.jsonl", scored)
-        write_jsonl(f"data/samples/{model}.jsonl", [{"id": id, "split": "test", "completion": id} for id in "ab"])
+        samples = []
+        for split, logp in (("test", -1.0), ("unseen", -5.0)):
+            rows = [
+                {"id": id, "logps": logp - place, "reference_logps": 0.0, "tokens": 1} for place, id in enumerate("ab")
+            ]
+            write_jsonl(f"data/scores/{model}/samples_{split}.jsonl", rows)
+            samples += [{"id": id, "split": split, "completion": id} for id in "ab"]
+        write_jsonl(f"data/samples/{model}.jsonl", samples)
     write_jsonl("data/preferences/test.jsonl", [{"id": id, "p_chosen": 0.5, "stratum": "own"} for id in "ab"])
+
+
+def test_pairs_and_samples_stand_beside_their_scores_split_by_split(scored):
     table = metrics.read_pairs("dpo", "test")
-    assert table[["id", "chosen_logps", "reference_chosen_logps"]].values.tolist() == [["a", 2, 1], ["b", 1, 0]]
-    assert metrics.read_samples("dpo")[["id", "logps"]].values.tolist() == [["a", 1], ["b", 0]]
+    assert table[["id", "chosen_logps", "reference_chosen_logps"]].values.tolist() == [["a", 1, 0], ["b", 2, 1]]
+    assert table["reference_rejected_logps"].tolist() == [0, -1]
+    samples = metrics.read_samples("dpo")[["id", "split", "logps"]].values.tolist()
+    assert samples == [["a", "test", -1], ["b", "test", -2], ["a", "unseen", -5], ["b", "unseen", -6]]
+
+
+def test_scores_of_other_rows_are_refused(scored):
+    write_jsonl("data/scores/dpo/pairs_test.jsonl", [{"id": "a", "chosen_logps": 0.0, "rejected_logps": 0.0}])
+    with pytest.raises(DataError, match="not the scores of these rows"):
+        metrics.read_pairs("dpo", "test")

@@ -20,5 +20,6 @@ def test_prompts_leave_room_and_keep_their_end(letters):
 
 def test_a_prompt_that_leaves_no_room_is_an_error_that_names_the_parameter(letters):
     assert encode_prompts(["abcd"], letters, 10, 5, False) == [[0, *letters.encode("abcd")]]
-    with pytest.raises(DataError, match=r"prompt of 5 tokens and sample.max_new_tokens: 6 exceed .* context of 10"):
-        encode_prompts(["a", "abcd"], letters, 10, 6, False)
+    message = r"row-7: a prompt of 5 tokens and sample.max_new_tokens: 6 exceed .* context of 10 \(2 of 3 .* takes 6\)"
+    with pytest.raises(DataError, match=message):
+        encode_prompts(["a", "abcd", "abcde"], letters, 10, 6, False, ["row-6", "row-7", "row-8"])

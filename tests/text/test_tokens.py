@@ -31,10 +31,8 @@ def test_tokens_are_mapped_and_read_by_document(tmp_path):
     assert isinstance(tokens.ids, np.memmap)
     assert tokens.lengths.tolist() == [len(text) + 2 for text in texts]
     for place in (0, 7, 299):
-        assert tokens.document(place).tolist() == [0, *BYTES.encode(texts[place]), 0]
-    for place in (-1, 300):
-        with pytest.raises(IndexError):
-            tokens.document(place)
+        document = tokens.ids[tokens.offsets[place] : tokens.offsets[place + 1]]
+        assert document.tolist() == [0, *BYTES.encode(texts[place]), 0]
 
 
 def test_batching_does_not_change_the_files(tmp_path):
@@ -73,7 +71,7 @@ def test_error_of_the_source_leaves_earlier_files_as_they_were(tmp_path):
     write_tokens(iter([["old"]]), BYTES, tmp_path / "t.npy")
     with pytest.raises(DataError, match="row 2"):
         write_tokens(texts(), BYTES, tmp_path / "t.npy")
-    assert Tokens(tmp_path / "t.npy").document(0).tolist() == [0, *BYTES.encode("old"), 0]
+    assert Tokens(tmp_path / "t.npy").ids.tolist() == [0, *BYTES.encode("old"), 0]
     assert len(list(tmp_path.iterdir())) == 2
 
 

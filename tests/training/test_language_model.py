@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from picollm.batching.rows import ResponseRows
-from picollm.scoring.logps import response_logps
+from picollm.logprobs.logps import response_logps
 from picollm.training.language_model import language_modelling, negative_log_likelihood
 from tests.tiny import plain_logps, response_rows, tiny_model
 

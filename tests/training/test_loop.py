@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from picollm.core.errors import Interrupted, TrainingError
+from picollm.logprobs.rows import pair_logps
 from picollm.preference.losses import starting_loss
 from picollm.preference.objective import preference
-from picollm.scoring.rows import pair_logps
 from picollm.training.language_model import language_modelling
 from picollm.training.loop import check_first_loss, fit, steps_for
 from picollm.training.resume import State

@@ -1,10 +1,12 @@
 import pytest
+from pydantic import ValidationError
 
-from picollm.core.errors import CheckpointError, ParamsError, TokenizerError
+from picollm.core.errors import CheckpointError, TokenizerError
 from picollm.core.files import read_json
-from picollm.model.base import import_base
 from picollm.model.directory import load_model_and_tokenizer, save_model
+from picollm.model.settings import InitFrom
 from picollm.text.tokenizer import train_bpe
+from stages.import_base import import_base
 from tests.tiny import tiny_model
 
 
@@ -49,9 +51,9 @@ def test_a_checkpoint_outside_data_raw_is_refused(checkpoint, tmp_path, path):
     (tmp_path / "data/raw/link").symlink_to(tmp_path / "elsewhere")
     for file in checkpoint.iterdir():
         (tmp_path / "elsewhere" / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(ParamsError, match=r"pretrain\.init_from: .*expected a directory in data/raw/"):
-        import_base(path, tmp_path / "data/base")
-    assert not (tmp_path / "data/base/model").exists()
+    with pytest.raises(ValidationError, match=r"expected a directory in data/raw/|at least 1 character"):
+        InitFrom(init_from=path)
+    assert InitFrom(init_from="data/raw/own").init_from == "data/raw/own"
 
 
 def test_a_checkpoint_may_be_named_by_its_whole_path(checkpoint, tmp_path):

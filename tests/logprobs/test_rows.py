@@ -4,8 +4,8 @@ import torch
 
 from picollm.batching.encode import encode_sft
 from picollm.batching.rows import ResponseRows
+from picollm.logprobs.rows import pair_logps, response_bytes, response_tokens, row_logps
 from picollm.records.jsonl import SFTRecord
-from picollm.scoring.rows import pair_logps, response_bytes, response_tokens, row_logps
 from picollm.text.tokenizer import train_bpe
 from tests.tiny import pair_rows, response_rows, tiny_model
 

@@ -7,10 +7,10 @@ import torch
 
 from picollm.batching.batch import micro_batches
 from picollm.batching.rows import PairRows, ResponseRows, Rows
+from picollm.logprobs.logps import response_logps
 from picollm.model.runtime import autocast
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import SFTRecord
-from picollm.scoring.logps import response_logps
 from picollm.text.tokenizer import Tokenizer
 
 

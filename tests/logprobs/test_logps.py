@@ -3,7 +3,7 @@ import math
 import numpy as np
 import torch
 
-from picollm.scoring.logps import response_logps, sequence_logps, token_logps
+from picollm.logprobs.logps import response_logps, sequence_logps, token_logps
 from tests.tiny import pair_rows, plain_logps, response_rows, tiny_model
 
 
