@@ -60,6 +60,11 @@ def test_a_folder_of_stories_outside_data_raw_is_refused(load, tmp_path):
     for folder in ("data/raw/tiny", "somebody/stories"):
         (tmp_path / folder).mkdir(parents=True)
     assert load(Corpus, hub_id, "data/raw/tiny").tinystories.path == "data/raw/tiny"
+    for link in ("data/raw/tiny/data", "data/raw/ext"):
+        (tmp_path / link).symlink_to(tmp_path / "somebody/stories")
+    for linked in ("data/raw/tiny", "data/raw/ext"):
+        with pytest.raises(ParamsError, match=r"corpus\.tinystories\.path: .*copy it to data/raw/NAME"):
+            load(Corpus, hub_id, linked)
     for path in ("somebody/stories", tmp_path / "somebody", "data", "."):
         with pytest.raises(ParamsError, match=r"corpus\.tinystories\.path: .*copy it to data/raw/NAME"):
             load(Corpus, hub_id, str(path))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from picollm.core.errors import DataError, shown
 from picollm.core.files import read_jsonl
-from picollm.datagen.sources.own_files import RAW, find_files, is_held_out, named_split
+from picollm.datagen.sources.own_files import RAW, find_files, is_held_out, named_split, named_splits
 from picollm.records.jsonl import PreferenceRecord, SFTRecord, parse_preference_row, parse_sft_row
 from picollm.stories.dread import dread
 
@@ -43,21 +43,24 @@ def monitor_pairs(settings: SftData) -> list[PreferenceRecord]:
 def read_rows(key: str, pattern: str, expected: str, parse: Callable, splits: Sequence[str]) -> dict[str, list]:
     """Records by split, from the files that `pattern` matches; `parse` takes (row, where, id, origin).
 
-    A file whose name gives a split belongs to it. The rows of other files are divided 80 : 10 : 10 by a hash of their
-    prompt, so that equal prompts share a split; if only one split is asked for, they are all of it. Rows of splits that are
-    not asked for are checked and left out.
+    Files whose names give a split belong to it. The rows of files without one are divided 80 : 10 : 10 by a hash of their
+    prompt, so that equal prompts share a split; if only one split is asked for, they are all of it, and may be mixed with
+    named files. Rows of splits that are not asked for are checked and left out. Prints how many prompts of the other splits
+    are in train too.
 
-    Raises DataError, naming the parameter `key` or file and line, if no file matches, a row is bad, an id occurs twice in a
-    split, or one of `splits` is empty.
+    Raises DataError, naming the parameter `key` or file and line, if no file matches, only some names give a split, a row is
+    bad, an id occurs twice in a split, or one of `splits` is empty.
     """
     records: dict[str, list] = {split: [] for split in splits}
     places: dict[tuple[str, str], str] = {}
-    for path in find_files(key, pattern, expected):
-        split_of_file = named_split(path) or (splits[0] if len(splits) == 1 else None)
+    paths = find_files(key, pattern, expected)
+    only = splits[0] if len(splits) == 1 else None
+    split_of_file = {path: named_split(path) or only for path in paths} if only else named_splits(key, paths)
+    for path in paths:
         for number, row in read_jsonl(path):
             place = f"{path}:{number}"
             record = parse(row, place, f"{path.relative_to(RAW)}:{number}", place)
-            split = split_of_file or _split_of(record.prompt)
+            split = split_of_file[path] or _split_of(record.prompt)
             other = places.setdefault((split, record.id), place)
             if other != place:
                 raise DataError(
@@ -71,7 +74,16 @@ def read_rows(key: str, pattern: str, expected: str, parse: Callable, splits: Se
                 f"{key}: {pattern}: no rows for the {split} split; add a file with _{split} in its name, or more rows to "
                 "divide"
             )
+    _report_shared_prompts(key, records)
     return records
+
+
+def _report_shared_prompts(key: str, records: dict[str, list]) -> None:
+    prompts = {split: {record.prompt for record in members} for split, members in records.items()}
+    train = prompts.pop("train", set())
+    for split, members in prompts.items():
+        if shared := len(members & train):
+            print(f"{key}: {shared} of {len(members)} prompts of the {split} split are also in train")
 
 
 def _split_of(prompt: str) -> str:

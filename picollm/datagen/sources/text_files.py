@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from picollm.core.config import Text
 from picollm.core.errors import DataError, shown
 from picollm.core.files import END_OF_TEXT, has_lone_surrogate, read_jsonl, read_lines
-from picollm.datagen.sources.own_files import RAW, find_files, in_raw, is_held_out, named_split
+from picollm.datagen.sources.own_files import RAW, find_files, in_raw, is_held_out, named_splits
 from picollm.records.parquet import read_corpus
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1000
 EXPECTED = "stories (.txt, .jsonl with the key text, or .parquet with the column text)"
-HELD_OUT = 0.02  # share of the stories in files without a split in their name that is for validation
+HELD_OUT = 0.02  # share of the stories that is for validation, if the names of the files give no splits
 
 
 def _expect_relative(pattern: str) -> str:
@@ -33,16 +33,16 @@ Pattern = Annotated[Text, AfterValidator(_expect_relative)]
 
 
 def stories(settings: Corpus, specs: Specifications, split: str) -> Iterator[str]:
-    """The stories of one split: all of the files with that split in their name, and a share of those in other files.
+    """The stories of one split: of the files with that split in their name, or a share of all if no name gives a split.
 
     The share is chosen by a hash of the text, so that equal stories share a split; if there are too few stories for that,
-    the first one is for validation. Files of a test split are not read.
+    the first one is for validation. Files of a test split are not read. Raises DataError if only some names give a split.
     """
     paths = find_files("corpus.files", RAW / settings.files, EXPECTED)
     for path in paths:
         if path.suffix not in READERS:
             raise DataError(f"{path}: expected one of {', '.join(READERS)}")
-    splits = {path: named_split(path) for path in paths}
+    splits = named_splits("corpus.files", paths)
     for path in paths:
         if splits[path] == split:
             yield from read_stories(path)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from picollm.core.config import Settings, Text
 from picollm.core.errors import DataError
-from picollm.datagen.sources.own_files import RAW, in_raw
+from picollm.datagen.sources.own_files import RAW, in_raw, is_linked
 from picollm.records.parquet import COLUMN
 
 if TYPE_CHECKING:
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 
 def _expect_hub_id_or_in_raw(path: str) -> str:
-    if os.path.isdir(path) and not in_raw(path):
+    if os.path.isdir(path) and (not in_raw(path) or _has_links(path)):
         raise ValueError(
             f"DVC does not see changes in this folder: copy it to {RAW}/NAME, or give the id of a hub data set"
         )
     return path
+
+
+def _has_links(path: str) -> bool:
+    folders = (os.path.join(parent, name) for parent, names, _ in os.walk(path) for name in names)
+    return is_linked(path) or any(map(is_linked, folders))
 
 
 class TinyStories(Settings):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from picollm.core.errors import DataError
-from picollm.datagen.sources.own_files import find_files, in_raw, is_held_out, named_split
+from picollm.datagen.sources.own_files import find_files, in_raw, is_held_out, named_split, named_splits
 
 
 @pytest.fixture
@@ -44,6 +44,28 @@ def test_paths_in_data_raw_are_told_from_others(raw, path):
 @pytest.mark.parametrize("path", ["data", "data/rawer/a", "data/raw/../a", "/tmp", "roneneldan/TinyStories"])
 def test_paths_outside_data_raw_are_told_from_those_inside(raw, path):
     assert not in_raw(path)
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "data/raw/.v1"])
+@pytest.mark.parametrize("pattern", ["data/raw/ext/sft*.jsonl", "data/raw/**/sft*.jsonl"])
+def test_a_file_in_a_linked_folder_is_refused(raw, target, pattern):
+    touch(Path(target) / "sub/sft.jsonl")
+    touch(Path(target) / "sft.jsonl")
+    (raw / "ext").symlink_to(Path(target).absolute())
+    with pytest.raises(
+        DataError, match=r"^sft\.files: data/raw/ext/s.*a link, which DVC .*: copy the folder to data/raw/"
+    ):
+        find_files("sft.files", pattern, "rows")
+
+
+def test_a_link_to_a_file_and_a_linked_data_raw_are_read(tmp_path, monkeypatch):
+    touch(tmp_path / "elsewhere/rows.jsonl")
+    (tmp_path / "disk/a").mkdir(parents=True)
+    (tmp_path / "disk/a/sft.jsonl").symlink_to(tmp_path / "elsewhere/rows.jsonl")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/raw").symlink_to(tmp_path / "disk")
+    monkeypatch.chdir(tmp_path)
+    assert find_files("sft.files", "data/raw/*/sft*.jsonl", "rows") == [Path("data/raw/a/sft.jsonl")]
 
 
 # named_split: compared with `datasets` itself
@@ -91,6 +113,72 @@ def test_a_word_that_datasets_does_not_read_as_a_split_is_refused(raw, name):
 def test_two_splits_in_a_name_are_refused(raw, name):
     with pytest.raises(DataError, match=r"stands for two splits|TEST looks like the test split"):
         named_split(raw / name)
+
+
+LOOK_ALIKES = (
+    *(
+        "sft_tests",
+        "tests/sft",
+        "sfttest",
+        "mytestset",
+        "sft_devtest",
+        "sft_valtest",
+        "sft_evals",
+        "sft_trainval",
+        "TESTs",
+    ),
+    *(
+        "SFTtest",
+        "TESTset",
+        "testrows",
+        "testv2",
+        "heldout",
+        "sft_holdout",
+        "sft_held_out",
+        "HeldOut/sft",
+        "train/heldout",
+    ),
+    *("val/trainval", "crossvalidation", "latesttest", "mydev", "Sfttraining", "holdouts"),
+)
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_a_split_in_the_plural_or_glued_to_another_word_is_refused(raw, name):
+    with pytest.raises(DataError, match=r"^data/raw/.*: \S+ looks like the .* split, but is not read as one"):
+        named_split(raw / f"{name}.jsonl")
+
+
+ORDINARY = (
+    *("contest", "contests", "latest", "medieval", "attest", "protest", "greatest", "retrain", "constrain", "strain"),
+    *("strains", "pretrain", "retrieval", "intervals", "invalid", "evaluate", "trainer", "tester", "value", "devil"),
+    *("testament", "validity", "develop", "household_outlook", "holding", "Latest", "sftLatest", "LATEST", "oval"),
+    *("contestdata", "festival"),
+)
+
+
+@pytest.mark.parametrize("word", ORDINARY)
+def test_an_ordinary_word_that_holds_a_keyword_is_no_split(raw, word):
+    assert named_split(raw / f"sft_{word}.jsonl") is None
+    assert named_split(raw / f"{word}/sft_test.jsonl") == "test"
+
+
+@pytest.mark.parametrize("name", ["sft_heldout_test.jsonl", "held-out/val.jsonl", "tests/test.jsonl"])
+def test_a_look_alike_beside_the_split_that_it_stands_for_is_accepted(raw, name):
+    assert named_split(raw / name) in ("test", "validation")
+
+
+# named_splits
+
+
+def test_names_of_which_only_some_give_a_split_are_refused(raw):
+    named, other = raw / "sft_test.jsonl", raw / "sft_all.jsonl"
+    message = (
+        r"^sft\.files: the name of data/raw/sft_test\.jsonl gives .* data/raw/sft_all\.jsonl does not; name all files"
+    )
+    with pytest.raises(DataError, match=message):
+        named_splits("sft.files", [other, named])
+    assert named_splits("sft.files", [named]) == {named: "test"}
+    assert named_splits("sft.files", [other]) == {other: None}
 
 
 def test_the_folders_above_data_raw_do_not_count(tmp_path, monkeypatch):

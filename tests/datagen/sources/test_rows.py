@@ -128,6 +128,28 @@ def test_rows_of_other_files_are_divided_by_the_hash_of_their_prompt(raw):
         assert len(found[split]) / 3000 == pytest.approx(share, abs=0.022)
 
 
+@pytest.mark.parametrize("name", ["sft_all", "preferences_all"])
+def test_a_file_without_a_split_beside_named_ones_is_refused(raw, name):
+    names = [f"prompt {place}" for place in range(30)]
+    for split in SPLITS:
+        write_jsonl(raw / f"sft_{split}.jsonl", rows(split))
+        write_jsonl(raw / f"preferences_{split}.jsonl", pairs(split))
+    write_jsonl(raw / f"{name}.jsonl", rows(*names) if name == "sft_all" else pairs(*names))
+    key = name.removesuffix("_all")
+    with pytest.raises(
+        DataError, match=rf"^{key}\.files: the name of data/raw/{key}_\w+\.jsonl gives .*{name}\.jsonl does not"
+    ):
+        own(), own_pairs()
+
+
+def test_prompts_of_a_held_out_file_that_are_also_in_train_are_counted(raw, capsys):
+    write_jsonl(raw / "sft_train.jsonl", rows("a", "b", "c", "d"))
+    write_jsonl(raw / "sft_val.jsonl", rows("e"))
+    write_jsonl(raw / "sft_test.jsonl", rows("a", "c", "c", "e"))
+    own()
+    assert capsys.readouterr().out == "sft.files: 2 of 3 prompts of the test split are also in train\n"
+
+
 def test_equal_prompts_share_a_split_whatever_their_file(raw):
     names = [f"prompt {place}" for place in range(200)]
     write_jsonl(raw / "sft_a.jsonl", rows(*names))

@@ -109,12 +109,12 @@ def test_a_split_in_a_name_decides_where_stories_go(raw):
     assert splits() == [numbered("TinyStories-train", 100), numbered("TinyStories-valid", 100)]
 
 
-def test_named_and_other_files_may_be_mixed(raw):
+def test_a_file_without_a_split_beside_a_named_one_is_refused(raw):
     (raw / "val.txt").write_text("Held out.")
     (raw / "a.txt").write_text("\n".join(numbered("Story", 1000)))
-    train, validation = splits()
-    assert validation[0] == "Held out." and 4 <= len(validation) <= 37
-    assert set(train) | set(validation) == {"Held out.", *numbered("Story", 1000)}
+    message = r"^corpus\.files: the name of data/raw/val\.txt gives a split, that of data/raw/a\.txt does not"
+    with pytest.raises(DataError, match=message):
+        splits()
 
 
 @pytest.mark.parametrize("name", ["notes.md", "stories.TXT", "stories"])
