@@ -43,7 +43,8 @@ def win_rate(scores: np.ndarray, baseline: np.ndarray) -> tuple[float, float, fl
 
 
 def kl_estimate(policy_logps: np.ndarray, reference_logps: np.ndarray, lengths: np.ndarray) -> tuple[float, float]:
-    """Monte-Carlo estimate of KL(policy || reference): (nats per sequence, nats per token).
+    """Monte-Carlo estimate of KL(policy || reference) if the samples were drawn at temperature 1 without top-p, from a narrower
+    distribution only the mean log-ratio there: (nats per sequence, nats per token).
 
     Summed log-probs [n] of the policy's own samples under both models, and the samples' lengths [n] in tokens. Per token is
     the sum of the differences divided by the sum of the lengths, so a long sample weighs more than a short one.

@@ -19,7 +19,7 @@ from picollm.core.files import END_OF_TEXT
 # 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 # Its \s+(?!\S) backtracks once per character and overflows tiktoken's stack on a long run of whitespace. The
 # same pieces come without backtracking: a run at the end of the text whole, another run without its last
-# character (counted in blocks, because each turn of a loop takes a place on the stack), a single one alone.
+# character (counted in blocks, because each iteration takes a stack frame), a single one alone.
 SPLIT = (
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++"
     r"|\s++$|(?=\s\s)(?:\s{256}(?=\s))*+(?:\s(?=\s))*+|\s"

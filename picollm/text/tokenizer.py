@@ -183,7 +183,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     tokenizer = _read_tokenizer(path)
     config = _read_optional(path.with_name(CONFIG_FILE))
     if has_lone_surrogate(json.dumps(config, ensure_ascii=False)):
-        raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: holds half of a surrogate pair, which is no text")
+        raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: contains a lone surrogate, which UTF-8 cannot encode")
     model_config = _read_optional(path.with_name(MODEL_CONFIG_FILE))
     names = {role: _special_token(role, tokenizer, config, model_config, path) for role in ("bos", "eos")}
     names["pad"] = _config_name("pad", config, path) or names["eos"]
@@ -244,7 +244,7 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise TokenizerError(f"text with a lone surrogate at character {error.start} has no UTF-8 form") from None
+        raise TokenizerError(f"a lone surrogate at character {error.start}, which UTF-8 cannot encode") from None
 
 
 def _checked(texts: Iterable[str]) -> list[str]:
@@ -304,7 +304,7 @@ def _take_post_processor(tokenizer: tokenizers.Tokenizer, current: dict[str, Any
 
 def _read_tokenizer(path: Path) -> tokenizers.Tokenizer:
     definition = _read_object(path)
-    tokenizer = _parse(definition, f"{path}: not a whole tokenizer.json")
+    tokenizer = _parse(definition, f"{path}: not a complete tokenizer.json")
     token_of: dict[int, str] = {}
     for token, i in tokenizer.get_vocab(with_added_tokens=True).items():
         if token_of.setdefault(i, token) != token:

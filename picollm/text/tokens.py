@@ -1,7 +1,7 @@
-"""The tokenised corpus: every document as [bos] ids [eos], end to end in one memory-mapped array.
+"""The tokenized corpus: every document as [bos] ids [eos], concatenated in one memory-mapped array.
 
-NAME.npy holds the ids (uint16 where the vocabulary is below 65536, else uint32), NAME.offsets.npy the place
-where each document begins, and the end: document i is ids[offsets[i] : offsets[i + 1]].
+NAME.npy holds the ids (uint16 if the vocabulary is smaller than 65536, else uint32); document i is
+ids[offsets[i] : offsets[i + 1]] with the offsets of NAME.offsets.npy.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ class TokenCounts:
 
 
 class Tokens:
-    """A tokenised corpus, memory-mapped. Raises DataError where a file is missing, damaged or at odds."""
+    """A memory-mapped tokenized corpus. Raises DataError if a file is missing, damaged, or does not match the other."""
 
     def __init__(self, path: str | Path):
         path = Path(path)
@@ -49,7 +49,7 @@ def offsets_path(path: str | Path) -> Path:
 
 
 def write_tokens(texts: Iterator[list[str]], tokenizer: Tokenizer, path: str | Path) -> TokenCounts:
-    """Encode batches of documents into `path` (.npy) and its offsets; both files appear whole or not at all.
+    """Encode batches of documents into `path` (.npy) and its offsets; both files are written completely or not at all.
 
     Memory holds one batch. Raises DataError for a document without text and for a corpus without documents.
     """

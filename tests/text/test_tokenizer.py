@@ -464,7 +464,7 @@ def test_merge_of_unknown_tokens_is_named(spm):
     definition = json.loads((spm / "tokenizer.json").read_text())
     definition["model"]["merges"].append(["q", "z"])
     write(spm / "tokenizer.json", definition)
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a whole tokenizer\.json: .*q"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a complete tokenizer\.json: .*q"):
         load_tokenizer(spm)
 
 
@@ -472,7 +472,7 @@ def test_merge_that_panics_in_tokenizers_is_named(folder, tmp_path):
     definition = json.loads((folder / "tokenizer.json").read_text())
     definition["model"]["continuing_subword_prefix"] = "longer than the tokens that carry it"
     write(tmp_path / "tokenizer.json", definition)
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a whole tokenizer\.json"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a complete tokenizer\.json"):
         load_tokenizer(tmp_path)
 
 
