@@ -29,6 +29,9 @@ SETTINGS = {
 ROUNDS = 3
 
 
+MACHINES = ("idle", "one busy thread", "a second run")
+
+
 def measure(name: str) -> float:
     """Seconds of a job in this process, after an untimed run."""
     job, build, times = JOBS[name]
@@ -46,27 +49,30 @@ def measure(name: str) -> float:
 def main():
     print("| job | machine | " + " | ".join(SETTINGS) + " |\n|" + "---|" * (2 + len(SETTINGS)))
     for name in JOBS:
-        for busy in (False, True):
+        for machine in MACHINES:
             seconds = {setting: [] for setting in SETTINGS}
             for _ in range(ROUNDS):
                 for setting, variables in SETTINGS.items():
-                    seconds[setting].append(in_process(name, variables, busy))
+                    seconds[setting].append(in_process(name, variables, machine))
             cells = " | ".join(f"{statistics.median(times):.2f}" for times in seconds.values())
-            print(f"| {name} | {'one busy process' if busy else 'quiet'} | {cells} |", flush=True)
+            print(f"| {name} | {machine} | {cells} |", flush=True)
 
 
-def in_process(name: str, variables: dict[str, str], busy: bool) -> float:
-    """`measure` in a new process; if `busy`, beside one that computes all the time."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] if busy else []
-    clean = {key: text for key, text in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+def in_process(name: str, variables: dict[str, str], machine: str) -> float:
+    """`measure` in a process of its own: on an idle machine, beside a process that computes on one thread, or beside an endless
+    SFT run with the same variables and as many threads, as `dvc queue start -j 2` starts."""
+    inherited = {key: text for key, text in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    environment = {**inherited, **variables}
+    endless = "from benchmarks.threads import measure\nwhile True: measure('SFT, 10 steps')"
+    code = {"idle": "", "one busy thread": "while True: pass", "a second run": endless}[machine]
+    other = subprocess.Popen([sys.executable, "-c", code], env=environment)
     try:
         command = [sys.executable, "-m", "benchmarks.threads", name]
-        done = subprocess.run(command, env={**clean, **variables}, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         return float(done.stdout)
     finally:
-        for other in others:
-            other.kill()
-            other.wait()
+        other.kill()
+        other.wait()
 
 
 if __name__ == "__main__":
