@@ -23,12 +23,12 @@ STAGES = {
     "sft": ("SFT", "nats per response token"),
     "dpo": ("DPO", "nats per pair"),
 }
-# What is compared if the prompts are no story specifications. KL is DPO's alone: beside the base model's it is invisible.
+# What is compared if the prompts are no story specifications. The log-ratio is DPO's alone: beside the base model's it is invisible.
 SAMPLE_MEASURES = {
     "length": ("Length of the samples", "words", tuple(MODEL_COLOURS)),
     "ended": ("Samples that reached end of text", "share of samples", tuple(MODEL_COLOURS)),
     "repetition": ("Repetition within a sample", "share of repeated 4-grams", tuple(MODEL_COLOURS)),
-    "kl": ("KL(DPO || SFT)", "nats per sequence", ("dpo",)),
+    "kl": ("log p_DPO - log p_SFT of DPO's samples", "nats per sample", ("dpo",)),
 }
 BAR = {"edgecolor": "white", "linewidth": 0}  # the edge's colour is the hatching's
 DPI = 120

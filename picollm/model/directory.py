@@ -139,8 +139,13 @@ def _tie(state: dict[str, torch.Tensor], folder: Path) -> None:
 
 
 def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer]:
-    """Model and tokenizer of a directory. Raises CheckpointError if the tokenizer has more tokens than the model."""
+    """Model and tokenizer of a directory. Raises CheckpointError if it does not exist or if the tokenizer has more tokens than the
+    model."""
     folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder}: no such directory; expected a model directory, which `dvc repro` writes to models/"
+        )
     _refuse_outside_links(folder)
     tokenizer = load_tokenizer(folder)
     check_vocabulary(read_config(folder), tokenizer, folder)

@@ -1,5 +1,6 @@
 """Settings of the model: its shape, the base checkpoint to start from, and how it computes."""
 
+import os
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -39,7 +40,7 @@ class ModelShape(Settings):
 
 
 def _expect_in_raw(path: str) -> str:
-    if RAW.resolve() not in Path(path).resolve().parents:
+    if RAW.resolve() not in Path(path).resolve().parents or not os.path.isdir(path):
         raise ValueError(f"expected a directory in {RAW}/, whose content DVC tracks; copy it there")
     return path
 

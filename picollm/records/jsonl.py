@@ -70,8 +70,7 @@ def parse_sft_row(row: dict[str, Any], where: str, id: str, origin: str | None) 
     prompt = _prompt(row, where)
     found = [key for key in RESPONSE_KEYS if key in row]
     if len(found) != 1:
-        named = f"has {' and '.join(found)}" if found else "has none of them"
-        raise DataError(f"{where}: expected one of {', '.join(RESPONSE_KEYS)}; the row {named}")
+        raise DataError(f"{where}: expected one of the keys {', '.join(RESPONSE_KEYS)}; found {_keys(row)}")
     return SFTRecord(_id(row, where, id), prompt, prompt, _text(row, found[0], where), origin)
 
 

@@ -153,7 +153,7 @@ def test_prompts_that_are_no_specifications_are_compared_without_dread_and_adher
         "Length of the samples",
         "Samples that reached end of text",
         "Repetition within a sample",
-        "KL(DPO || SFT)",
+        "log p_DPO - log p_SFT of DPO's samples",
     ]
     assert [heights(panel) for panel in panels] == [[0.25, 0.5, 0.75]] * 3 + [[0.75]]
     assert [text.get_text() for text in panels[0].texts] == ["0.25", "0.5", "0.75"]

@@ -56,8 +56,11 @@ def test_keys_of_other_names_are_ignored():
         ({}, "expected a key prompt or input; found no keys"),
         ({"response": "r", "question": "q"}, "expected a key prompt or input; found response, question"),
         ({"prompt": "p", "input": "q", "response": "r"}, "prompt and input differ"),
-        ({"prompt": "p"}, "expected one of response, completion, output; the row has none of them"),
-        ({"prompt": "p", "response": "r", "output": "r"}, "the row has response and output"),
+        ({"prompt": "p"}, "expected one of the keys response, completion, output; found prompt"),
+        (
+            {"prompt": "p", "response": "r", "output": "r"},
+            "expected one of the keys .*; found prompt, response, output",
+        ),
         ({"prompt": "p", "response": ""}, "response: the text is empty"),
         ({"prompt": "p", "output": " \n\t"}, "output: the text is empty"),
         ({"prompt": " ", "response": "r"}, "prompt: the text is empty"),

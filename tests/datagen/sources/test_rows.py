@@ -77,7 +77,11 @@ def test_rows_know_the_file_and_line_that_they_come_from(raw):
 @pytest.mark.parametrize(
     ("name", "row", "message"),
     [
-        ("sft_train", {"prompt": "p"}, r"^data/raw/sft_train\.jsonl:1: expected one of response, completion, output"),
+        (
+            "sft_train",
+            {"prompt": "p"},
+            r"^data/raw/sft_train\.jsonl:1: expected one of the keys response, completion, output",
+        ),
         ("sft_test", {"prompt": "p", "response": " "}, r"^data/raw/sft_test\.jsonl:1: response"),
         ("preferences_test", {"prompt": "p", "chosen": "c"}, r"^data/raw/preferences_test\.jsonl:1: .*rejected"),
     ],
