@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 TRACKED = (
     "picollm",
@@ -120,10 +122,13 @@ class Project:
         return json.loads((self.folder / "metrics/eval.json").read_text())
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of dvc.lock and of every file in data/, models/, metrics/ and plots/, by path."""
+        """SHA-256 of dvc.lock and of every file in data/, models/, metrics/ and plots/, by path. The order of dvc.lock's stages, which
+        is that in which they ran, does not count."""
         roots = [self.folder / name for name in ("data", "models", "metrics", "plots")]
-        files = [path for root in roots for path in root.rglob("*") if path.is_file()] + [self.folder / "dvc.lock"]
-        return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        content = {path: path.read_bytes() for root in roots for path in root.rglob("*") if path.is_file()}
+        lock = self.folder / "dvc.lock"
+        content[lock] = json.dumps(yaml.safe_load(lock.read_text()), sort_keys=True).encode()
+        return {str(path.relative_to(self.folder)): hashlib.sha256(text).hexdigest() for path, text in content.items()}
 
     def clone(self, folder: Path) -> "Project":
         """A clone by `git clone`: the last commit, without DVC's cache."""
