@@ -74,3 +74,15 @@ def plain_logps(model, ids, start):
 def dpo(**changes) -> Dpo:
     settings = {"loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "sft_weight": 0.0, "epochs": 1.0}
     return Dpo(**{**training().model_dump(), **settings, **changes})
+
+
+def greedy(model, ids, count, eos_id):
+    """Plain greedy decoding, without a cache and without a batch."""
+    ids, made = list(ids), []
+    for _ in range(count):
+        with torch.no_grad():
+            made.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+        if made[-1] == eos_id:
+            return made[:-1], True
+        ids.append(made[-1])
+    return made, False

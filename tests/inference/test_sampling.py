@@ -5,7 +5,7 @@ from picollm.inference.sampling import complete, sample_rows, sample_seed
 from picollm.inference.settings import Sample
 from picollm.text.tokenizer import load_tokenizer, train_bpe
 from tests.llama_tokenizer import save_llama_tokenizer
-from tests.tiny import tiny_model
+from tests.tiny import greedy, tiny_model
 
 CONTEXT = 24
 
@@ -28,18 +28,6 @@ def settings(**changes):
 def rows(*ids):
     """Rows whose id names the split: test-0 and so on."""
     return [{"id": id, "split": id.split("-")[0], "prompt": f"a cat {id[-1]}"} for id in ids]
-
-
-def greedy(model, ids, count, eos_id):
-    """Plain greedy decoding, without a cache and without a batch."""
-    ids, made = list(ids), []
-    for _ in range(count):
-        with torch.no_grad():
-            made.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
-        if made[-1] == eos_id:
-            return made[:-1], True
-        ids.append(made[-1])
-    return made, False
 
 
 def test_a_seed_is_the_beginning_of_the_hash_of_run_and_name():

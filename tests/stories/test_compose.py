@@ -8,6 +8,7 @@ import pytest
 from picollm.core.errors import DataError
 from picollm.stories.compose import Parts, compose, distinct, specifications
 from picollm.stories.spec import SLOTS, prompt_text
+from tests.datagen.parts import few_parts
 
 SHARE = 0.15
 WHOLE = Parts.whole()
@@ -41,24 +42,6 @@ GRAMMAR = {  # slot: (form, fewest words, most words)
     "rule": (re.compile(r"never [a-z' ]+[a-z]"), 4, 7),
     "twist": (re.compile(r"the [a-z' -]+[a-z]"), 5, 9),
 }
-
-
-def tiny():
-    """Parts so few that their specifications can be counted by hand."""
-    return Parts(
-        names=("Ana", "Bo"),
-        setting_qualities=("old", "new"),
-        setting_places=("mill",),
-        object_qualities=("red", "odd"),
-        object_things=("jar",),
-        rule_actions=("sing", "row"),
-        rule_conditions=("at noon",),
-        twist_subjects=("the cook", "the clerk"),
-        twist_predicates=("had left",),
-        title_qualities=("Salt",),
-        title_things=("Ferry",),
-        title_plurals=("Bells",),
-    )
 
 
 def words(parts, *names):
@@ -115,15 +98,15 @@ def test_parts_hold_no_word_of_dread_or_comfort():
 
 def test_distinct_counts_the_products_by_hand():
     # titles 3, settings 2, ordered pairs of names 2, objects 2, rules 2, twists 2
-    assert distinct(tiny()) == 3 * 2 * 2 * 2 * 2 * 2
+    assert distinct(few_parts()) == 3 * 2 * 2 * 2 * 2 * 2
 
 
 def test_every_counted_specification_can_be_made_and_no_more():
-    assert len(specifications(tiny(), Random(0), 96, set())) == 96
+    assert len(specifications(few_parts(), Random(0), 96, set())) == 96
     with pytest.raises(DataError, match=r"97 specifications .* allow only 96"):
-        specifications(tiny(), Random(0), 97, set())
+        specifications(few_parts(), Random(0), 97, set())
     with pytest.raises(DataError, match="besides 1 already taken"):
-        specifications(tiny(), Random(0), 96, {"another prompt"})
+        specifications(few_parts(), Random(0), 96, {"another prompt"})
 
 
 @pytest.mark.parametrize("parts", [SEEN, WITHHELD], ids=["seen", "withheld"])
@@ -192,20 +175,20 @@ def test_unseen_values_use_withheld_parts_only():
 
 
 def test_protagonist_and_companion_differ_even_of_two_names():
-    specs = [compose(tiny(), Random(seed)) for seed in range(50)]
+    specs = [compose(few_parts(), Random(seed)) for seed in range(50)]
     assert {(spec.protagonist, spec.companion) for spec in specs} == {("Ana", "Bo"), ("Bo", "Ana")}
 
 
 def test_specifications_are_distinct_and_never_a_taken_one():
     taken = set()
-    first = specifications(tiny(), Random(1), 40, taken)
-    second = specifications(tiny(), Random(1), 40, taken)
+    first = specifications(few_parts(), Random(1), 40, taken)
+    second = specifications(few_parts(), Random(1), 40, taken)
     assert len({prompt_text(spec) for spec in first + second}) == 80
     assert taken == {prompt_text(spec) for spec in first + second}
 
 
 def test_asking_for_more_leaves_the_earlier_ones_as_they_were():
-    few, many = (specifications(tiny(), Random(5), count, set()) for count in (10, 60))
+    few, many = (specifications(few_parts(), Random(5), count, set()) for count in (10, 60))
     assert many[:10] == few
 
 
@@ -215,7 +198,7 @@ def test_the_generator_decides_the_specifications():
 
 
 def test_all_three_forms_of_title_occur():
-    assert {spec.title for spec in sample(tiny(), 60)} == {
+    assert {spec.title for spec in sample(few_parts(), 60)} == {
         "The Salt Ferry",
         "Salt Bells",
         "The Ferry of Bells",
@@ -224,4 +207,4 @@ def test_all_three_forms_of_title_occur():
 
 def test_no_specification_from_parts_with_a_single_name():
     with pytest.raises(DataError, match="allow only 0"):
-        specifications(replace(tiny(), names=("Ana",)), Random(0), 1, set())
+        specifications(replace(few_parts(), names=("Ana",)), Random(0), 1, set())

@@ -1,6 +1,5 @@
 import json
 from itertools import chain
-from pathlib import Path
 
 import pytest
 import tiktoken
@@ -8,20 +7,8 @@ import tokenizers
 from hypothesis import given, settings
 
 from picollm.core.errors import TokenizerError
-from picollm.text.tokenizer import Tokenizer, from_encoding, load_tokenizer, train_bpe
+from picollm.text.tokenizer import Tokenizer, from_encoding, load_tokenizer
 from tests.texts import CORPUS, LIKELY_TEXT, TRICKY, ids_of, reference_of
-
-
-@pytest.fixture(scope="module")
-def bpe() -> Tokenizer:
-    return train_bpe(iter(CORPUS), 400)
-
-
-@pytest.fixture(scope="module")
-def folder(bpe, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("bpe")
-    bpe.save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

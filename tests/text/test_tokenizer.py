@@ -31,18 +31,6 @@ PADDING = {
 PROMPT = st.text(st.characters(codec="utf-8", exclude_characters="▁"), min_size=1).filter(lambda text: text[0] != " ")
 
 
-@pytest.fixture(scope="module")
-def bpe() -> Tokenizer:
-    return train_bpe(iter(CORPUS), 400)
-
-
-@pytest.fixture(scope="module")
-def folder(bpe, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("bpe")
-    bpe.save(path)
-    return path
-
-
 def test_saved_folder_gives_the_same_ids_in_transformers(bpe, folder):
     transformers = pytest.importorskip("transformers")
     auto = transformers.AutoTokenizer.from_pretrained(folder)

@@ -1,9 +1,8 @@
 import pytest
-import torch
 
 from picollm.text.tokenizer import train_bpe
 from picollm.training.preview import PREVIEW_TOKENS, preview
-from tests.tiny import tiny_model
+from tests.tiny import greedy, tiny_model
 
 CONTEXT = 24
 
@@ -16,18 +15,6 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def model(tokenizer):
     return tiny_model(vocab_size=tokenizer.vocab_size)
-
-
-def greedy(model, ids, count, eos_id):
-    """Plain greedy decoding, without a cache and without a batch."""
-    ids, made = list(ids), []
-    for _ in range(count):
-        with torch.no_grad():
-            made.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
-        if made[-1] == eos_id:
-            return made[:-1], True
-        ids.append(made[-1])
-    return made, False
 
 
 def test_a_preview_is_the_greedy_beginning_on_one_line(tokenizer):
