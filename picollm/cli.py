@@ -44,7 +44,7 @@ def write_story(options: argparse.Namespace) -> None:
     """Print a specification and a model's story for it."""
     from picollm.core import config
     from picollm.inference.sampling import complete
-    from picollm.inference.settings import Sample
+    from picollm.inference.settings import Reader, Sample
     from picollm.model import runtime
     from picollm.model.directory import load_model_and_tokenizer
     from picollm.stories.compose import Parts, compose
@@ -52,12 +52,15 @@ def write_story(options: argparse.Namespace) -> None:
     from picollm.text.settings import Truncation
 
     seed = getattr(options, "seed", random.SystemRandom().randrange(SEEDS))
-    loaded = config.load(Sample, Truncation)
+    loaded = config.load(Sample, Reader, Truncation)
     model, tokenizer = load_model_and_tokenizer(options.model)
     given = {slot: getattr(options, slot) for slot in SLOTS if getattr(options, slot) is not None}
     spec = dataclasses.replace(compose(Parts.whole(), random.Random(seed)), **given)
     prompt = prompt_text(spec)
-    completion = complete(model.to(runtime.set_up()), tokenizer, [prompt], [seed], loaded.sample, loaded.truncate)[0]
+    device = runtime.set_up()
+    ((completion,),) = complete(
+        model.to(device), tokenizer, [prompt], [[seed]], loaded.sample, loaded.reader, loaded.truncate
+    )
     print(f"{prompt}{completion['completion']}")
     print(f"\n(seed {seed}{'' if completion['ended'] else ', cut off at sample.max_new_tokens'})")
 

@@ -1,14 +1,16 @@
 """Text completions, for the sample stage and the command line."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 
 from picollm.inference.generate import generate
-from picollm.inference.settings import Sample
+from picollm.inference.settings import Reader, Sample
 from picollm.model.transformer import Transformer
 from picollm.text.prompts import encode_prompts
 from picollm.text.tokenizer import Tokenizer
+
+# The model's own distribution: that of KL, of the true reward and of the optimum.
+UNTRUNCATED = Reader(temperature=1.0, top_p=1.0)
 
 
 def sample_seed(seed: int, key: str) -> int:
@@ -20,11 +22,13 @@ def complete(
     model: Transformer,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
-    seeds: Sequence[int],
+    seeds: Sequence[Sequence[int]],
     settings: Sample,
+    decoding: Reader,
     truncate: bool,
-) -> list[dict]:
-    """One {completion, ended, prompt_ids, completion_ids} per prompt; all ids together decode to prompt + completion.
+) -> list[list[dict]]:
+    """Completions of each prompt, one for each of its seeds: {completion, ended, prompt_ids, completion_ids}, whose ids together
+    decode to prompt + completion.
 
     Raises DataError as `encode_prompts` does.
     """
@@ -35,32 +39,54 @@ def complete(
         encoded,
         seeds,
         min(settings.max_new_tokens, context - 1),
-        settings.temperature,
-        settings.top_p,
+        decoding.temperature,
+        decoding.top_p,
         tokenizer.eos_id,
         settings.batch_size,
     )
     return [
-        {
-            "completion": (tokenizer.decode_continuation if prompt else tokenizer.decode)(completion.ids),
-            "ended": completion.ended,
-            "prompt_ids": prompt_ids,
-            "completion_ids": completion.ids,
-        }
-        for prompt, prompt_ids, completion in zip(prompts, encoded, completions, strict=True)
+        [
+            {
+                "completion": (tokenizer.decode_continuation if prompt else tokenizer.decode)(completion.ids),
+                "ended": completion.ended,
+                "prompt_ids": prompt_ids,
+                "completion_ids": completion.ids,
+            }
+            for completion in of_prompt
+        ]
+        for prompt, prompt_ids, of_prompt in zip(prompts, encoded, completions, strict=True)
     ]
 
 
 def sample_rows(
-    model: Transformer, tokenizer: Tokenizer, rows: Sequence[dict], settings: Sample, truncate: bool, seed: int
+    model: Transformer,
+    tokenizer: Tokenizer,
+    rows: Sequence[dict],
+    name: str,
+    settings: Sample,
+    reader: Reader,
+    truncate: bool,
+    seed: int,
 ) -> list[dict]:
-    """Complete the first `settings.prompts` prompts of each split; rows are {id, split, prompt}."""
-    counts: Counter[str] = Counter()
-    selected = []
-    for row in rows:
-        counts[row["split"]] += 1
-        if counts[row["split"]] <= settings.prompts:
-            selected.append(row)
-    seeds = [sample_seed(seed, row["id"]) for row in selected]
-    completions = complete(model, tokenizer, [row["prompt"] for row in selected], seeds, settings, truncate)
-    return [{**row, **completion} for row, completion in zip(selected, completions, strict=True)]
+    """Samples of the model called `name` for the first `settings.prompts` prompts of each split; rows are {id, split, prompt}.
+
+    At temperature 1 without top-p: `settings.per_prompt(name)` of each test prompt, one of each unseen prompt. Then one of each
+    prompt drawn as by `reader`. Besides what `complete` gives, a sample has the keys `reader` (which of the two) and `number` (which
+    of its prompt's). It depends on its row's id, its number, `name` and `seed`, not on the other rows; so models are independent.
+    """
+    splits = dict.fromkeys(row["split"] for row in rows)
+    selected = [row for split in splits for row in [row for row in rows if row["split"] == split][: settings.prompts]]
+    samples = []
+    for as_read, decoding in ((False, UNTRUNCATED), (True, reader)):
+        seeds = []
+        for row in selected:
+            count = settings.per_prompt(name) if row["split"] == "test" and not as_read else 1
+            keys = [f"{name}/{row['id']}/{'reader/' if as_read else ''}{number}" for number in range(count)]
+            seeds.append([sample_seed(seed, key) for key in keys])
+        completed = complete(model, tokenizer, [row["prompt"] for row in selected], seeds, settings, decoding, truncate)
+        samples += [
+            {**row, "reader": as_read, "number": number, **completion}
+            for row, completions in zip(selected, completed, strict=True)
+            for number, completion in enumerate(completions)
+        ]
+    return samples

@@ -14,9 +14,24 @@ def _greedy_or_finite(temperature: float) -> float:
 
 
 class Sample(Settings):
+    """How many completions the sample stage draws: `M_samples` of each test prompt from model M."""
+
     section: ClassVar[str] = "sample"
     prompts: Count
+    base_samples: Count
+    sft_samples: Count
+    dpo_samples: Count
     max_new_tokens: Size
     batch_size: BatchSize
+
+    def per_prompt(self, model: str) -> int:
+        """The number of completions of a test prompt from the model."""
+        return getattr(self, f"{model}_samples")
+
+
+class Reader(Settings):
+    """How a reader draws a story: truncated and sharpened, so that it is not the distribution that KL and the optimum are about."""
+
+    section: ClassVar[str] = "reader"
     temperature: Annotated[float, Field(ge=0, le=1e6), AfterValidator(_greedy_or_finite)]
     top_p: Annotated[float, Field(ge=1e-6, le=1)]
