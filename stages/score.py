@@ -1,4 +1,4 @@
-"""score MODEL: model, SFT model, test rows, pairs, samples of the model -> data/scores/MODEL/, summed log-probs in nats"""
+"""score MODEL: model, SFT model, test rows, pairs, samples of the model -> data/scores/MODEL/, log-probs and exact KL in nats"""
 
 import sys
 from pathlib import Path
@@ -21,16 +21,16 @@ def main():
     device = runtime.set_up(p.deterministic, p.precision)
     model, tokenizer = load_model_and_tokenizer(f"models/{name}")
     model.to(device)
-    reference = model if name == "sft" else load_model("models/sft").to(device)
     scorer = Scorer(tokenizer, model.config.max_position_embeddings, p.truncate, p.score.batch_size, p.precision)
     files.write_jsonl(f"data/scores/{name}/responses.jsonl", scorer.responses(model, read_sft("data/sft/test.jsonl")))
-    samples = [row for _, row in files.read_jsonl(f"data/samples/{name}.jsonl")]
     for split in SPLITS:
         if Path(f"data/preferences/{split}.jsonl").exists():
             pairs = scorer.pairs(model, read_preferences(f"data/preferences/{split}.jsonl"))
             files.write_jsonl(f"data/scores/{name}/pairs_{split}.jsonl", pairs)
-        if rows := [row for row in samples if row["split"] == split]:
-            files.write_jsonl(f"data/scores/{name}/samples_{split}.jsonl", scorer.samples(model, reference, rows))
+    if name != "sft":  # its KL from itself is 0
+        reference = load_model("models/sft").to(device)
+        samples = [row for _, row in files.read_jsonl(f"data/samples/{name}.jsonl") if not row["reader"]]
+        files.write_jsonl(f"data/scores/{name}/samples.jsonl", scorer.samples(model, reference, samples))
 
 
 if __name__ == "__main__":

@@ -1,34 +1,17 @@
-"""Statistics and text measures: accuracies with intervals, win rate, KL, adherence, diversity. No torch."""
+"""Measures of texts and of pairs: accuracy, win rate, adherence, diversity, rank correlation. No torch."""
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
-from picollm.stories.spec import SLOTS, StorySpec, without_article
+from picollm.stories.spec import without_article
 
-Z_95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 _WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")  # it's and half-open are one word; a dash between spaces is none
-
-
-def wilson_interval(successes: float, count: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927): (low, high). `successes` may be fractional: a tie counts one half."""
-    share = successes / count
-    centre = share + Z_95**2 / (2 * count)
-    spread = Z_95 * math.sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2))
-    scale = 1 + Z_95**2 / count
-    # The bounds of 0 and n successes are 0 and 1; the formula misses them by rounding.
-    low = (centre - spread) / scale if successes > 0 else 0.0
-    high = (centre + spread) / scale if successes < count else 1.0
-    return low, high
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of values [n] and its 95 % normal interval: (mean, low, high). The interval of a single value has width 0."""
-    mean = float(values.mean())
-    spread = Z_95 * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    return mean, mean - spread, mean + spread
+_LABELLED = re.compile(r"^([^\W\d_][^:\n]{0,39}):[ \t]+(\S[^\n]*)$", re.MULTILINE)
+# A prompt is made of labelled lines if it has this many: one alone is more likely a sentence with a colon in it.
+LEAST_LABELS = 3
 
 
 def accuracy(chosen: np.ndarray, rejected: np.ndarray) -> float:
@@ -36,35 +19,40 @@ def accuracy(chosen: np.ndarray, rejected: np.ndarray) -> float:
     return float(np.mean((chosen > rejected) + 0.5 * (chosen == rejected)))
 
 
-def win_rate(scores: np.ndarray, baseline: np.ndarray) -> tuple[float, float, float]:
-    """Share of prompts whose score [n] exceeds the baseline's [n], a tie counting one half: (share, low, high)."""
-    share = accuracy(scores, baseline)
-    return share, *wilson_interval(share * len(scores), len(scores))
+def win_rates(scores: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """For each prompt the share of its pairs (sample, baseline sample) in which the sample scores higher, ties one half:
+    [P, N], [P, M] -> [P]."""
+    differences = scores[:, :, None] - baseline[:, None]
+    return ((differences > 0) + 0.5 * (differences == 0)).mean(axis=(1, 2))
 
 
-def kl_estimate(policy_logps: np.ndarray, reference_logps: np.ndarray, lengths: np.ndarray) -> tuple[float, float]:
-    """Monte-Carlo estimate of KL(policy || reference) if the samples were drawn at temperature 1 without top-p, from a narrower
-    distribution only the mean log-ratio there: (nats per sequence, nats per token).
+def rank_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of a and b [P, N] within each prompt: [P]; nan where all of a prompt's a, or b, are equal."""
+    ranks = [pd.DataFrame(values).rank(axis=1).to_numpy() for values in (a, b)]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
+    with np.errstate(invalid="ignore"):
+        return (centred[0] * centred[1]).sum(axis=1) / np.sqrt(np.prod([(c**2).sum(axis=1) for c in centred], axis=0))
 
-    Summed log-probs [n] of the policy's own samples under both models, and the samples' lengths [n] in tokens. Per token is
-    the sum of the differences divided by the sum of the lengths, so a long sample weighs more than a short one.
+
+def labelled_values(prompt: str) -> dict[str, str]:
+    """The values of a prompt made of lines `Label: value`, by lower-case label; empty if it has fewer than LEAST_LABELS such lines.
+
+    Any labels do, and other lines may stand between; of a label that occurs twice the first line counts.
     """
-    differences = policy_logps.astype(np.float64) - reference_logps
-    return float(differences.mean()), float(differences.sum() / lengths.sum())
+    values: dict[str, str] = {}
+    for label, value in _LABELLED.findall(prompt):
+        values.setdefault(label.lower(), value.strip())
+    return values if len(values) >= LEAST_LABELS else {}
 
 
-def adherence(specs: Sequence[StorySpec], completions: Sequence[str]) -> np.ndarray:
-    """Whether each slot's value occurs in the completion: bool [n, 7] in the order of SLOTS.
+def adherence(values: Mapping[str, str], completion: str) -> dict[str, bool]:
+    """Whether each labelled value occurs in the completion.
 
     Case, runs of white space and a leading article are ignored; only whole words match.
     """
-    found = np.zeros((len(specs), len(SLOTS)), dtype=bool)
-    for row, (spec, completion) in enumerate(zip(specs, completions, strict=True)):
-        text = _normalise(completion)
-        for column, slot in enumerate(SLOTS):
-            value = re.escape(_normalise(without_article(getattr(spec, slot))))
-            found[row, column] = re.search(rf"(?<!\w){value}(?!\w)", text) is not None
-    return found
+    text = _normalise(completion)
+    patterns = {label: re.escape(_normalise(without_article(value))) for label, value in values.items()}
+    return {label: re.search(rf"(?<!\w){found}(?!\w)", text) is not None for label, found in patterns.items()}
 
 
 def distinct_2(texts: Sequence[str]) -> float:

@@ -1,76 +1,67 @@
-"""Losses, accuracies, rewards, KL and story measures of the base, SFT and DPO models, as flat numbers.
+"""Losses, accuracies, rewards, KL and story measures of the base, SFT and DPO models, as flat numbers with 95 % intervals.
 
-The SFT model is the reference of all implicit rewards, KL estimates and win rates.
+The SFT model is the reference of all implicit rewards, KLs, win rates and of the optimum.
 """
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from picollm.core import files
-from picollm.core.errors import DataError
-from picollm.evaluation import measures
-from picollm.stories.dread import dread, horror_lexicon_count
-from picollm.stories.spec import SLOTS, parse_prompt
+from picollm.evaluation import measures, optimum
+from picollm.evaluation.calibration import calibration_measures
+from picollm.evaluation.intervals import mean_interval, share_interval, wilson_interval
+from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt, logratios
+from picollm.evaluation.truth import Truth, truth_measures
+from picollm.stories.dread import horror_lexicon_count
 
-MODELS = ("base", "sft", "dpo")
-REFERENCE = "sft"
-POLICY = "dpo"
-SPLITS = ("test", "unseen")
 # Keys of metrics/eval.json, in order, and their keys in metrics/details/eval.json.
 HEADLINE = {
+    "dpo.gain": "dpo.test.gain",
+    "dpo.kl": "dpo.test.kl",
+    "dpo.kl_efficiency": "dpo.test.kl_efficiency",
+    "dpo.regret": "dpo.test.regret",
+    "dpo.ended": "dpo.test.ended",
+    "sft.ended": "sft.test.ended",
     "dpo.reward_acc": "dpo.test.reward_acc",
     "ceiling": "dpo.test.ceiling",
     "dpo.reward_acc_unseen": "dpo.unseen.reward_acc",
-    "ceiling_unseen": "dpo.unseen.ceiling",
     "dpo.pref_acc": "dpo.test.pref_acc",
-    "sft.pref_acc": "sft.test.pref_acc",
-    "dpo.win_rate": "dpo.test.win_rate",
+    "dpo.calibration": "dpo.test.calibration",
     "dpo.dread": "dpo.test.dread",
     "sft.dread": "sft.test.dread",
-    "dpo.kl": "dpo.test.kl",
+    "dpo.win_rate": "dpo.test.win_rate",
     "dpo.adherence": "dpo.test.adherence",
     "sft.adherence": "sft.test.adherence",
     "dpo.adherence_unseen": "dpo.unseen.adherence",
     "sft.adherence_unseen": "sft.unseen.adherence",
-    "dpo.ended": "dpo.test.ended",
-    "sft.ended": "sft.test.ended",
+    "dpo.reader_dread": "dpo.test.reader_dread",
     "dpo.sft_loss": "dpo.sft_loss",
-    "sft.sft_loss": "sft.sft_loss",
+}
+INTERVALS = {
+    "dread": mean_interval,
+    "kl": mean_interval,
+    "length": mean_interval,
+    "ended": share_interval,
+    "adherence": share_interval,
 }
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A JSONL file as a table."""
-    return pd.DataFrame([row for _, row in files.read_jsonl(path)])
+def headline(numbers: dict[str, float]) -> dict[str, float]:
+    """The numbers of metrics/eval.json, those that there are."""
+    return {key: numbers[name] for key, name in HEADLINE.items() if name in numbers}
 
 
-def read_pairs(model: str, split: str) -> pd.DataFrame:
-    """The pairs of a split with their log-probs under `model` and the reference model."""
-    pairs = read_table(f"data/preferences/{split}.jsonl")[["id", "p_chosen", "stratum"]]
-    reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").rename(
-        columns=lambda name: f"reference_{name}"
-    )
-    scores = read_table(f"data/scores/{model}/pairs_{split}.jsonl")
-    return _beside(_beside(pairs, scores), reference.rename(columns={"reference_id": "id"}))
-
-
-def read_samples(model: str) -> pd.DataFrame:
-    """The samples of `model` with their log-probs under `model` and the reference model."""
-    samples = read_table(f"data/samples/{model}.jsonl")
-    return pd.concat(
-        _beside(rows, read_table(f"data/scores/{model}/samples_{split}.jsonl"))
-        for split, rows in samples.groupby("split", sort=False)
-    )
-
-
-def _beside(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows with their scores, which are in the same order. Raises DataError if they belong to other rows."""
-    if rows["id"].tolist() != scores["id"].tolist():
-        raise DataError("data/scores: not the scores of these rows; run the score stage again")
-    return pd.concat([rows.reset_index(drop=True), scores.drop(columns="id")], axis=1)
+def samples_of_split(name: str, samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """All measures of the samples of model `name` on one split; `baseline` are the reference's at temperature 1. Names of what was drawn
+    as by a reader begin with `reader_`; what they cannot say, such as KL, is absent."""
+    exact, as_read = samples[~samples["reader"]], samples[samples["reader"]]
+    numbers = sample_measures(exact) | {f"reader_{key}": value for key, value in sample_measures(as_read).items()}
+    if name != REFERENCE:
+        numbers |= comparison_measures(exact, baseline)
+    if name == POLICY and (exact["split"] == "test").all():
+        numbers |= reward_measures(exact, baseline)
+    if name == REFERENCE and (exact["split"] == "test").all():
+        numbers |= best_of_n_measures(exact)
+    return numbers
 
 
 def response_measures(responses: pd.DataFrame) -> dict[str, float]:
@@ -84,15 +75,17 @@ def response_measures(responses: pd.DataFrame) -> dict[str, float]:
 
 def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
     """Of one split, as a whole and per stratum: accuracies with 95 % intervals, and the ceiling. With `beta`, that of the model's
-    training, also the accuracies of its implicit rewards, and their mean margin over the split."""
+    training, also the accuracies of its implicit rewards, and over the split their mean margin and calibration."""
     accuracies = {"pref_acc": (pairs["chosen_logps"], pairs["rejected_logps"])}
     numbers = {}
     if beta is not None:
-        rewards = [
-            beta * (pairs[f"{side}_logps"] - pairs[f"reference_{side}_logps"]) for side in ("chosen", "rejected")
-        ]
+        rewards = [beta * logratios(pairs, side) for side in ("chosen", "rejected")]
         accuracies["reward_acc"] = tuple(rewards)
-        numbers["margin"] = float((rewards[0] - rewards[1]).to_numpy().mean())
+        margins = (rewards[0] - rewards[1]).to_numpy()
+        numbers["margin"] = float(margins.mean())
+        if pairs["p_chosen"].notna().all():
+            differences = (pairs["chosen_score"] - pairs["rejected_score"]).to_numpy()
+            numbers |= calibration_measures(margins, differences, pairs["p_chosen"].to_numpy(float))
     groups = [("", pairs.index)]
     if pairs["stratum"].nunique() > 1:
         groups += [(f"{name}.", members.index) for name, members in pairs.groupby("stratum", sort=True)]
@@ -102,71 +95,61 @@ def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
             numbers[f"{prefix}ceiling"] = float(np.maximum(p_chosen, 1 - p_chosen).mean())
         for name, (chosen, rejected) in accuracies.items():
             accuracy = measures.accuracy(chosen[rows].to_numpy(), rejected[rows].to_numpy())
-            low, high = measures.wilson_interval(accuracy * len(rows), len(rows))
+            low, high = wilson_interval(accuracy * len(rows), len(rows))
             numbers |= {f"{prefix}{name}": accuracy, f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
     return numbers
 
 
-def sample_measures(samples: pd.DataFrame, baseline: pd.DataFrame | None) -> dict[str, float]:
-    """Measures of one model's samples on one split. `baseline`: the reference's samples for the same prompts, None for the
-    reference itself. Dread, lexicon, win rate and adherence are absent if the prompts are not story specifications."""
-    texts = samples["completion"].tolist()
+def sample_measures(samples: pd.DataFrame) -> dict[str, float]:
+    """Measures of the texts of one model on one split, all drawn in the same way; means are over prompts, so that their intervals
+    allow for samples of one prompt being alike. Those that need columns which the table lacks are absent."""
+    columns = samples.rename(columns={"words": "length"})
     numbers: dict[str, float] = {}
-    slots = slot_adherence(samples)
-    if slots is not None:
-        scores = np.array([dread(text) for text in texts])
-        numbers |= dict(zip(("dread", "dread_low", "dread_high"), measures.mean_interval(scores), strict=True))
-        if baseline is not None:
-            baseline_scores = np.array([dread(text) for text in baseline["completion"]])
-            win_rate = measures.win_rate(scores, baseline_scores)
-            numbers |= dict(zip(("win_rate", "win_rate_low", "win_rate_high"), win_rate, strict=True))
-    if baseline is not None:
-        columns = (samples[name].to_numpy() for name in ("logps", "reference_logps", "tokens"))
-        numbers |= dict(zip(("kl", "kl_per_token"), measures.kl_estimate(*columns), strict=True))
-    numbers |= {
-        "distinct_2": measures.distinct_2(texts),
-        "repetition": measures.repetition(texts),
-        "ended": float(samples["ended"].mean()),
-        "length": float(np.mean([len(text.split()) for text in texts])),
-    }
-    if slots is not None:
+    for name, interval in INTERVALS.items():
+        if name in columns and columns[name].notna().all():
+            values = interval(by_prompt(columns, name).astype(float).mean(axis=1))
+            numbers |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+    texts = samples["completion"].tolist()
+    one_each = samples.loc[samples["number"] == 0, "completion"].tolist()  # distinct_2 falls with the number of texts
+    numbers |= {"distinct_2": measures.distinct_2(one_each), "repetition": measures.repetition(texts)}
+    if "dread" in samples:
         numbers["lexicon"] = float(np.mean([horror_lexicon_count(text) for text in texts]))
-        numbers["adherence"] = float(slots.mean())
     return numbers
 
 
-def slot_adherence(samples: pd.DataFrame) -> np.ndarray | None:
-    """Share of samples in which each slot's value occurs [7], or None if the prompts are not story specifications."""
-    specs = [parse_prompt(prompt) for prompt in samples["prompt"]]
-    if any(spec is None for spec in specs):
-        return None
-    return measures.adherence(specs, samples["completion"].tolist()).mean(axis=0)
+def comparison_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """`kl_per_token` of a model's samples and, if there is dread, the share of all pairs (sample, sample of the reference) of a prompt
+    in which the model's has more."""
+    numbers = {"kl_per_token": float(samples["kl"].sum() / samples["tokens"].sum())}
+    if "dread" in samples:
+        rates = measures.win_rates(by_prompt(samples, "dread"), by_prompt(baseline, "dread"))
+        numbers |= dict(zip(("win_rate", "win_rate_low", "win_rate_high"), share_interval(rates), strict=True))
+    return numbers
 
 
-def adherence_rows(samples: dict[str, pd.DataFrame]) -> list[dict]:
-    """The rows of plots/adherence.csv: model, split, slot, adherence."""
-    rows = []
-    for model, table in samples.items():
-        for split, members in table.groupby("split", sort=False):
-            slots = slot_adherence(members)
-            if slots is not None:
-                rows += [
-                    {"model": model, "split": split, "slot": slot, "adherence": float(share)}
-                    for slot, share in zip(SLOTS, slots, strict=True)
-                ]
-    return rows
+def reward_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """What the policy gained in true reward for its KL (`truth.py`), and `rank_correlation`, that of log p_policy - log p_reference
+    and true reward within a prompt, averaged over prompts. Empty if there is no true reward."""
+    if "dread" not in samples:
+        return {}
+    rewards = by_prompt(samples, "dread")
+    numbers = truth_measures(Truth(by_prompt(baseline, "dread"), rewards, by_prompt(samples, "kl")))
+    implicit = by_prompt(samples.assign(implicit=samples["logps"] - samples["reference_logps"]), "implicit")
+    correlations = measures.rank_correlations(implicit, rewards)
+    correlations = correlations[np.isfinite(correlations)]
+    if len(correlations):
+        names = ("rank_correlation", "rank_correlation_low", "rank_correlation_high")
+        numbers |= dict(zip(names, mean_interval(correlations), strict=True))
+    return numbers
 
 
-def check_same_prompts(samples: dict[str, pd.DataFrame]) -> None:
-    """Raise DataError unless every model's samples have the same prompts in the same order."""
-    for name, table in samples.items():
-        if not table[["id", "prompt"]].equals(samples[REFERENCE][["id", "prompt"]]):
-            raise DataError(
-                f"data/samples/{name}.jsonl: expected the ids and prompts of data/samples/{REFERENCE}.jsonl, in the same "
-                "order; run the sample stages again"
-            )
-
-
-def splits_of(folder: str) -> Sequence[str]:
-    """The splits for which `folder` has a file."""
-    return [split for split in SPLITS if Path(f"{folder}/{split}.jsonl").exists()]
+def best_of_n_measures(samples: pd.DataFrame) -> dict[str, float]:
+    """`best_of_n`, the mean dread of the best of n samples, for n = 2, 4, 8, ... up to a quarter of the samples of a prompt."""
+    if "dread" not in samples:
+        return {}
+    rewards = by_prompt(samples, "dread")
+    numbers = {}
+    for n in (2**power for power in range(1, 20) if 2**power <= rewards.shape[1] // 4):
+        names = (f"best_of_{n}", f"best_of_{n}_low", f"best_of_{n}_high")
+        numbers |= dict(zip(names, mean_interval(optimum.best_of_n(rewards, n)), strict=True))
+    return numbers

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from picollm.batching.batch import micro_batches
+from picollm.batching.batch import Batch, micro_batches
 from picollm.batching.rows import PairRows, ResponseRows, Rows
 from picollm.logprobs.logps import response_logps
 from picollm.model.runtime import autocast
@@ -16,24 +17,26 @@ from picollm.text.tokenizer import Tokenizer
 
 def pair_logps(model: Transformer, pairs: PairRows, batch_size: int, precision: str) -> np.ndarray:
     """Summed log-probs of each pair's (chosen, rejected) response: [pairs, 2], in nats."""
-    return _score(model, pairs, batch_size, precision, lambda logps: logps.reshape(2, -1).T)
+    return score(lambda batch: response_logps(model, batch).reshape(2, -1).T, model, pairs, batch_size, precision)
 
 
 def row_logps(model: Transformer, rows: ResponseRows, batch_size: int, precision: str) -> np.ndarray:
     """Summed log-prob of each row's response: [rows], in nats."""
-    return _score(model, rows, batch_size, precision, lambda logps: logps)
+    return score(lambda batch: response_logps(model, batch), model, rows, batch_size, precision)
 
 
 @torch.inference_mode()
-def _score(model: Transformer, rows: Rows, batch_size: int, precision: str, reshape: Callable) -> np.ndarray:
-    """Log-probs in the order of `rows`; `reshape` turns those of a batch's sequences into one entry per row."""
+def score(
+    compute: Callable[[Batch], Tensor], model: Transformer, rows: Rows, batch_size: int, precision: str
+) -> np.ndarray:
+    """What `compute` returns for batches of `rows`, one entry per row of the batch: [rows, ..], in the order of `rows`."""
     device = next(model.parameters()).device
     order = micro_batches(np.arange(len(rows.lengths)), rows.lengths, batch_size)
     scored = []
     for micro in order:
         batch = rows.batch(micro).to(device)
         with autocast(device, precision):
-            scored.append(reshape(response_logps(model, batch).cpu().numpy()))
+            scored.append(compute(batch).cpu().numpy())
     return np.concatenate(scored)[np.argsort(np.concatenate(order))]
 
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from picollm.batching.encode import encode_pairs, encode_sft
 from picollm.batching.rows import ResponseRows
-from picollm.logprobs.rows import pair_logps, response_bytes, response_tokens, row_logps
+from picollm.logprobs.rows import pair_logps, response_bytes, response_tokens, row_logps, score
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
+from picollm.scoring.divergence import divergence
 from picollm.text.tokenizer import Tokenizer
 
 
@@ -43,14 +44,12 @@ class Scorer:
             yield {"id": record.id, "chosen_logps": chosen, "rejected_logps": rejected}
 
     def samples(self, model: Transformer, reference: Transformer, samples: Sequence[dict]) -> Iterator[dict]:
-        """Per sample: id, the summed log-probs of its tokens under the model and the reference, in nats, and the number of tokens;
-        end-of-text counts if it was generated."""
+        """Per sample drawn at temperature 1 without top-p: id, number, the exact KL(model || reference) of its positions, its summed
+        log-probs under both, in nats, and its number of tokens; end-of-text counts if it was generated."""
         sampled = [row["completion_ids"] + [self.tokenizer.eos_id] * row["ended"] for row in samples]
         sequences = [np.array(row["prompt_ids"] + ids) for row, ids in zip(samples, sampled, strict=True)]
         rows = ResponseRows(sequences, [len(row["prompt_ids"]) for row in samples])
-        logps = row_logps(model, rows, self.batch_size, self.precision)
-        same = reference is model
-        reference_logps = logps if same else row_logps(reference, rows, self.batch_size, self.precision)
-        columns = (logps.tolist(), reference_logps.tolist())
-        for row, ids, logp, reference_logp in zip(samples, sampled, *columns, strict=True):
-            yield {"id": row["id"], "logps": logp, "reference_logps": reference_logp, "tokens": len(ids)}
+        scores = score(lambda batch: divergence(model, reference, batch), model, rows, self.batch_size, self.precision)
+        for row, ids, (kl, logps, reference_logps) in zip(samples, sampled, scores.tolist(), strict=True):
+            numbers = {"kl": kl, "logps": logps, "reference_logps": reference_logps, "tokens": len(ids)}
+            yield {"id": row["id"], "number": row["number"], **numbers}

@@ -1,0 +1,101 @@
+"""The samples, pairs and scores that evaluation reads, as tables, and the columns that it adds to them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from picollm.core import files
+from picollm.core.errors import DataError
+from picollm.evaluation import measures
+from picollm.stories.dread import dread
+from picollm.stories.spec import parse_prompt
+
+MODELS = ("base", "sft", "dpo")
+REFERENCE = "sft"
+POLICY = "dpo"
+SPLITS = ("test", "unseen")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A JSONL file as a table."""
+    return pd.DataFrame([row for _, row in files.read_jsonl(path)])
+
+
+def read_pairs(model: str, split: str) -> pd.DataFrame:
+    """The pairs of a split with their log-probs under `model` and the reference model."""
+    columns = ["id", "p_chosen", "stratum", "chosen_score", "rejected_score"]
+    pairs = read_table(f"data/preferences/{split}.jsonl")[columns]
+    reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").rename(
+        columns=lambda name: f"reference_{name}"
+    )
+    scores = read_table(f"data/scores/{model}/pairs_{split}.jsonl")
+    return _beside(_beside(pairs, scores, ["id"]), reference.rename(columns={"reference_id": "id"}), ["id"])
+
+
+def read_samples(model: str) -> pd.DataFrame:
+    """The samples of `model`, and for each `words`, `adherence` and `dread`; for those at temperature 1, but for the reference's own,
+    also `kl`, `logps`, `reference_logps` and `tokens`.
+
+    `adherence`, the share of the prompt's labelled values that occur, is absent unless all prompts are made of labelled lines, and
+    `dread` unless all are story specifications: of other texts it says nothing.
+    """
+    samples = read_table(f"data/samples/{model}.jsonl")
+    samples["words"] = [len(text.split()) for text in samples["completion"]]
+    found = labels_found(samples)
+    if all(found):
+        samples["adherence"] = [float(np.mean(list(of_sample.values()))) for of_sample in found]
+    if all(parse_prompt(prompt) is not None for prompt in samples["prompt"].unique()):
+        samples["dread"] = [dread(text) for text in samples["completion"]]
+    if model == REFERENCE:
+        return samples
+    exact = samples[~samples["reader"]]
+    scored = _beside(exact, read_table(f"data/scores/{model}/samples.jsonl"), ["id", "number"])
+    return pd.concat([scored, samples[samples["reader"]]], ignore_index=True)
+
+
+def logratios(pairs: pd.DataFrame, side: str) -> pd.Series:
+    """log p_model - log p_reference of the chosen or rejected responses, in nats."""
+    return pairs[f"{side}_logps"] - pairs[f"reference_{side}_logps"]
+
+
+def labels_found(samples: pd.DataFrame) -> list[dict[str, bool]]:
+    """Whether each labelled value of its prompt occurs in the sample, for each sample."""
+    values = {prompt: measures.labelled_values(prompt) for prompt in samples["prompt"].unique()}
+    rows = zip(samples["prompt"], samples["completion"], strict=True)
+    return [measures.adherence(values[prompt], completion) for prompt, completion in rows]
+
+
+def by_prompt(samples: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of samples as [P, N]: P prompts in their order, N samples each. Raises DataError unless every prompt has N."""
+    ids, count = samples["id"].to_numpy(), samples["id"].nunique()
+    if len(ids) % count or (ids.reshape(count, -1) != ids.reshape(count, -1)[:, :1]).any():
+        raise DataError("data/samples: expected equally many samples of each prompt; run the sample stages again")
+    return samples[column].to_numpy().reshape(count, -1)
+
+
+def check_same_prompts(samples: dict[str, pd.DataFrame]) -> None:
+    """Raise DataError unless the samples of all models have the same prompts in the same order."""
+    prompts = {
+        name: table[["split", "reader", "id", "prompt"]].drop_duplicates().reset_index(drop=True)
+        for name, table in samples.items()
+    }
+    for name, table in prompts.items():
+        if not table.equals(prompts[REFERENCE]):
+            raise DataError(
+                f"data/samples/{name}.jsonl: expected the ids and prompts of data/samples/{REFERENCE}.jsonl, in the same "
+                "order; run the sample stages again"
+            )
+
+
+def splits_of(folder: str) -> Sequence[str]:
+    """The splits for which `folder` has a file."""
+    return [split for split in SPLITS if Path(f"{folder}/{split}.jsonl").exists()]
+
+
+def _beside(rows: pd.DataFrame, scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Rows with their scores, which are in the same order. Raises DataError if they belong to other rows."""
+    if rows[keys].values.tolist() != scores[keys].values.tolist():
+        raise DataError("data/scores: not the scores of these rows; run the score stage again")
+    return pd.concat([rows.reset_index(drop=True), scores.drop(columns=keys)], axis=1)
