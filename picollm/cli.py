@@ -1,4 +1,4 @@
-"""The commands of python -m picollm: write and clean. Heavy imports are inside functions, so that --help is quick."""
+"""The commands of python -m picollm: write, verdict and clean. Heavy imports are inside functions, so that --help is quick."""
 
 import argparse
 import dataclasses
@@ -30,6 +30,17 @@ def parser() -> argparse.ArgumentParser:
         write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
     write.epilog = f"Slots: {', '.join(f'--{slot} TEXT' for slot in SLOTS)}."
     write.set_defaults(run=write_story)
+    verdict = commands.add_parser(
+        "verdict",
+        help="say whether a run is better than another",
+        description="Compare what evaluate measured in the workspace, or in each REV, with a baseline: differences with paired "
+        "95 % intervals over prompts, and a sentence.",
+    )
+    verdict.add_argument(
+        "revisions", nargs="*", metavar="REV", help="experiments or Git revisions (default: the workspace)"
+    )
+    verdict.add_argument("--against", default="HEAD", metavar="REV", help="the baseline (default: HEAD)")
+    verdict.set_defaults(run=print_verdict)
     clean = commands.add_parser(
         "clean",
         help="remove the saved state of unfinished runs",
@@ -63,6 +74,13 @@ def write_story(options: argparse.Namespace) -> None:
     )
     print(f"{prompt}{completion['completion']}")
     print(f"\n(seed {seed}{'' if completion['ended'] else ', cut off at sample.max_new_tokens'})")
+
+
+def print_verdict(options: argparse.Namespace) -> None:
+    """Print whether each revision is better than the baseline."""
+    from picollm.verdict import verdict
+
+    print(verdict(options.revisions, options.against))
 
 
 def clean_states(options: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ def main():
         validation=rows["validation"],
         settings=p.dpo,
         steps=steps_for(p.dpo.epochs, len(rows["train"].lengths), p.dpo.batch_size),
-        seed=p.seed,
+        seed=(p.seed, p.dpo.seed),
         precision=p.precision,
         strategy=p.strategy,
         compile=p.compile,

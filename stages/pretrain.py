@@ -42,7 +42,7 @@ def main():
         validation=DocumentRows(Tokens("data/tokens/validation.npy"), context),
         settings=p.pretrain,
         steps=p.pretrain.steps if not base.is_dir() else 0,
-        seed=p.seed,
+        seed=(p.seed,),
         precision=p.precision,
         strategy=p.strategy,
         compile=p.compile,

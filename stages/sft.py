@@ -39,7 +39,7 @@ def main():
         validation=validation_rows,
         settings=p.sft,
         steps=steps_for(p.sft.epochs, len(train), p.sft.batch_size),
-        seed=p.seed,
+        seed=(p.seed,),
         precision=p.precision,
         strategy=p.strategy,
         compile=p.compile,

@@ -19,7 +19,7 @@ LAYERS = [
     {"training"},
     {"preference"},
     {"scoring", "evaluation", "lab"},
-    {"parameters"},
+    {"parameters", "verdict"},
     {"cli"},
     {"__main__"},
 ]

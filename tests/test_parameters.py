@@ -55,7 +55,7 @@ def test_every_preset_is_complete(folder, preset):
         ("sft.mix.wholesome", -1, "sft.mix.wholesome: -1: Input should be greater than or equal to 0"),
         ("sft.mix", {"wholesome": 0, "eerie": 0, "dark": 0}, "at least one share must be above 0"),
         ("stories.withheld", 1, "stories.withheld: 1: Input should be less than 1"),
-        ("sample.temperature", 1e-320, "sample.temperature: 1e-320"),
+        ("reader.temperature", 1e-320, "reader.temperature: 1e-320"),
         ("corpus.files", "a\0b", "corpus.files: 'a\\x00b': expected text without control characters"),
         ("model.hidden_size", 10**9, "model.hidden_size: 1000000000: Input should be less than or equal to 16777216"),
         ("model.hidden_size", 127, ": hidden_size 127 is not a multiple of num_attention_heads 2"),

@@ -88,8 +88,9 @@ def parameter_problems(root: Path, preset: str = "cpu") -> list[str]:
         for entry in stage.get("params", []):
             if isinstance(entry, str):
                 declared["params.yaml"].append(entry)
-            else:
-                declared[PRESET] += entry[PRESET]
+            else:  # of a matrix, what all its stages declare together
+                models = stage.get("matrix", {}).get("model", [""])
+                declared[PRESET] += [key.replace("${item.model}", model) for key in entry[PRESET] for model in models]
         for file, names in declared.items():
             used = wanted & available[file]
             listed = expand(names, available[file])

@@ -72,7 +72,7 @@ def plain_logps(model, ids, start):
 
 
 def dpo(**changes) -> Dpo:
-    settings = {"loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "sft_weight": 0.0, "epochs": 1.0}
+    settings = {"seed": 1, "loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "sft_weight": 0.0, "epochs": 1.0}
     return Dpo(**{**training().model_dump(), **settings, **changes})
 
 

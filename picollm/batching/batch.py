@@ -70,7 +70,7 @@ def _batch(
     return Batch(torch.from_numpy(ids), Layout.from_rows(rows), *tensors, len(rows), reference)
 
 
-def step_rows(row_count: int, batch_size: int, seed: int, step: int) -> np.ndarray:
+def step_rows(row_count: int, batch_size: int, seed: tuple[int, ...], step: int) -> np.ndarray:
     """The rows of optimizer step `step`: [batch_size], consecutive slices of an endless sequence of shuffled epochs.
 
     Depends only on its arguments, so that a resumed run needs no loader state.
@@ -85,8 +85,8 @@ def step_rows(row_count: int, batch_size: int, seed: int, step: int) -> np.ndarr
 
 
 @lru_cache(maxsize=2)
-def _epoch_order(row_count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(row_count)
+def _epoch_order(row_count: int, seed: tuple[int, ...], epoch: int) -> np.ndarray:
+    return np.random.default_rng((*seed, epoch)).permutation(row_count)
 
 
 def micro_batches(rows: np.ndarray, lengths: np.ndarray, size: int) -> list[np.ndarray]:

@@ -47,8 +47,13 @@ class Settings(BaseModel):
     section: ClassVar[str | None] = None
 
 
+SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class Seed(Settings):
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    """The seed from which every random number follows."""
+
+    seed: SeedNumber
 
 
 class Parameters:

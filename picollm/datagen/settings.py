@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import create_model, model_validator
 
-from picollm.core.config import Count, OpenShare, Positive, RowCount, Settings, Share, Weight
+from picollm.core.config import Count, OpenShare, Positive, RowCount, SeedNumber, Settings, Share, Weight
 from picollm.datagen.sources import PREFERENCES, SFT, STORIES, Source
 from picollm.datagen.sources.own_files import RawPattern
 
@@ -75,6 +75,7 @@ class SftData(_keys_of(SFT)):
 
 class Preferences(_keys_of(PREFERENCES)):
     section: ClassVar[str] = "preferences"
+    seed: SeedNumber
     source: Literal[*PREFERENCES]
     files: RawPattern
     temperature: Positive

@@ -6,7 +6,6 @@ import numpy as np
 
 Z_95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 DRAWS = 1000  # bootstrap draws: the ends of an interval then vary by about a twentieth of its width
-BOOTSTRAP_SEED = 0
 
 
 def wilson_interval(successes: float, count: float) -> tuple[float, float]:
@@ -43,12 +42,13 @@ def share_interval(values: np.ndarray) -> tuple[float, float, float]:
     return share, *wilson_interval(share * count, count)
 
 
-def bootstrap_weights(prompts: int, draws: int = DRAWS) -> np.ndarray:
+def bootstrap_weights(prompts: int, draws: int = DRAWS, stream: int = 0) -> np.ndarray:
     """The weights of the prompts in bootstrap resamples of whole prompts (Efron 1979): [draws, prompts], rows sum to 1.
 
-    Always the same for equal arguments, so that two runs on the same prompts can be compared resample by resample.
+    Always the same for equal arguments, so that two runs on the same prompts can be compared resample by resample; runs on different
+    prompts need different `stream`s.
     """
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    rng = np.random.default_rng(stream)
     return rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=draws) / prompts
 
 

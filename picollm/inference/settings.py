@@ -19,7 +19,7 @@ class Sample(Settings):
     section: ClassVar[str] = "sample"
     prompts: Count
     base_samples: Count
-    sft_samples: Count
+    sft_samples: Annotated[int, Field(ge=10, le=10**6)]  # the optimum is unknown from fewer (evaluation/optimum.py)
     dpo_samples: Count
     max_new_tokens: Size
     batch_size: BatchSize

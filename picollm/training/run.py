@@ -34,7 +34,7 @@ class Run:
     validation: Rows
     settings: Training
     steps: int
-    seed: int
+    seed: tuple[int, ...]
     precision: str
     strategy: str
     compile: str

@@ -30,21 +30,21 @@ def test_a_pairs_prompt_is_packed_once_and_predicts_the_first_token_of_both_resp
 
 
 def test_every_epoch_has_every_row_once_even_across_steps():
-    order = np.concatenate([step_rows(10, 4, seed=7, step=step) for step in range(5)])
+    order = np.concatenate([step_rows(10, 4, seed=(7,), step=step) for step in range(5)])
     assert sorted(order[:10]) == list(range(10))
     assert sorted(order[10:20]) == list(range(10))
     assert order[:10].tolist() != order[10:].tolist()
 
 
 def test_the_rows_of_a_step_depend_on_seed_and_step_alone():
-    expected = step_rows(10, 4, seed=7, step=3).tolist()
-    step_rows(10, 4, seed=8, step=0)
-    assert step_rows(10, 4, seed=7, step=3).tolist() == expected
-    assert step_rows(10, 4, seed=8, step=3).tolist() != expected
+    expected = step_rows(10, 4, seed=(7,), step=3).tolist()
+    step_rows(10, 4, seed=(8,), step=0)
+    assert step_rows(10, 4, seed=(7,), step=3).tolist() == expected
+    assert step_rows(10, 4, seed=(8,), step=3).tolist() != expected
 
 
 def test_a_batch_larger_than_the_data_continues_with_the_next_epoch():
-    rows = step_rows(3, 8, seed=0, step=0)
+    rows = step_rows(3, 8, seed=(0,), step=0)
     assert sorted(rows[:3]) == sorted(rows[3:6]) == [0, 1, 2]
 
 

@@ -34,7 +34,7 @@ def test_load_gives_sections_under_their_names_and_keys_of_the_top_level(folder)
 
 def test_auto_takes_the_presets_value_and_a_number_overrides_it(folder):
     preset = yaml.safe_load((folder / "presets/cpu.yaml").read_text())
-    replace(folder, "  lr: auto\n  epochs: auto\n\nsample", "  lr: 0.25\n  epochs: auto\n\nsample")
+    replace(folder, "  lr: auto\n  epochs: auto\n\nreader", "  lr: 0.25\n  epochs: auto\n\nreader")
     loaded = config.load(Dpo, folder=folder).dpo
     assert (loaded.lr, loaded.epochs) == (0.25, preset["dpo"]["epochs"])
 
@@ -59,7 +59,7 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
         (
             "  top_p: 0.9",
             "  top_p: auto",
-            "sample.top_p: auto; expected a value, because presets/cpu.yaml has no sample.top_p",
+            "reader.top_p: auto; expected a value, because presets/cpu.yaml has no reader.top_p",
         ),
         ("seed: 1\n", "seed: 1\nvocabulary: 9\n", "vocabulary: also in presets/cpu.yaml; expected in one"),
         ("sft:\n", "sft:\n  batch_size: 4\n", "sft.batch_size: also in presets/cpu.yaml; change it there"),

@@ -39,6 +39,7 @@ def sft(**changes):
 
 def preferences(**changes):
     settings = {
+        "seed": 1,
         "source": "templates",
         "files": "data/raw/preferences*.jsonl",
         "temperature": 9.5,

@@ -65,7 +65,8 @@ def test_the_seed_alone_decides_every_set():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"temperature": 30.0}, {"contrast": 0.9}, {"rows": 41}, {"validation_rows": 5}, {"test_rows": 13}]
+    "changes",
+    [{"temperature": 30.0}, {"contrast": 0.9}, {"rows": 41}, {"validation_rows": 5}, {"test_rows": 13}, {"seed": 2}],
 )
 def test_other_preferences_leave_corpus_and_sft_rows_as_they_are(changes):
     made, changed = everything(), everything(preference_settings=preferences(**changes))
@@ -97,6 +98,15 @@ def test_a_temperature_moves_labels_and_never_stories():
     firm, loose = pairs(1e-3), pairs(1e3)
     assert [{r.chosen, r.rejected} for r in firm] == [{r.chosen, r.rejected} for r in loose]
     assert [r.chosen for r in firm] != [r.chosen for r in loose]
+
+
+def test_the_seed_of_the_preferences_varies_all_training_pairs_and_no_test_pair():
+    made, changed = everything(), everything(preference_settings=preferences(seed=2))
+    for split in ("test", "unseen"):
+        assert changed[f"pairs {split}"] == made[f"pairs {split}"]
+    for split in ("train", "validation"):
+        prompts, others = (set(prompts_of(rows[f"pairs {split}"])) for rows in (made, changed))
+        assert len(prompts) == len(others) and not prompts & others
 
 
 def test_more_rows_begin_with_the_same_rows():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from picollm.datagen.settings import Corpus, Preferences, SftData
 
 HORROR_TONES = ("eerie", "dark")
+TRAINING = ("train", "validation")
 
 
 class Specifications:
@@ -87,10 +88,12 @@ def monitor_pairs(settings: SftData, specs: Specifications) -> list[PreferenceRe
 def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
     """Two stories of each specification: wholesome and horror (contrast), or eerie and dark (degree), labelled by the rule."""
     rows = {}
-    for split, count in _counts(settings).items():
-        story_rng, label_rng = specs.rng(f"preferences {split} stories"), specs.rng(f"preferences {split} labels")
+    # Test pairs do not vary with `settings.seed`, so they draw their specifications first.
+    for split, count in sorted(_counts(settings).items(), key=lambda item: item[0] in TRAINING):
+        purpose = f"preferences {settings.seed}" if split in TRAINING else "preferences"
+        story_rng, label_rng = specs.rng(f"{purpose} {split} stories"), specs.rng(f"{purpose} {split} labels")
         rows[split] = []
-        for number, spec in enumerate(specs.draw("preferences", split, count)):
+        for number, spec in enumerate(specs.draw(purpose, split, count)):
             stratum = "contrast" if story_rng.random() < settings.contrast else "degree"
             tones = ["wholesome", story_rng.choice(HORROR_TONES)] if stratum == "contrast" else list(HORROR_TONES)
             story_rng.shuffle(tones)
