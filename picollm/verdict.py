@@ -20,6 +20,7 @@ GAIN, EFFICIENCY, KL, REWARD_ACCURACY = "gain", "kl_efficiency", "KL, nats", "re
 NAMES = (GAIN, KL, EFFICIENCY, "dread", "adherence", "ended", REWARD_ACCURACY)
 # Efficiencies compare at equal gain: gains within this share of each other count as equal.
 EQUAL_GAIN = 0.2
+SEEDS = "This is of one training run each; -S dpo.seed=2 and 3 show how far seeds vary."
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,16 @@ def conclusion(found: dict[str, Difference], prompts: int) -> str:
         counted, signs[KL] = [name for name in counted if name != EFFICIENCY] + [KL], -signs[KL]
     elif signs[EFFICIENCY] and abs(found[GAIN].after - found[GAIN].before) < EQUAL_GAIN * abs(found[GAIN].before):
         counted.remove(GAIN)
-    better, worse = ([name for name in counted if signs[name] == sign] for sign in (1, -1))
-    seeds = "One training run each: seeds differ too (-S dpo.seed=2, 3)."
+    better, worse = (
+        ", ".join(f"{name} ({_change(found[name])})" for name in counted if signs[name] == sign) for sign in (1, -1)
+    )
+    if all(difference.low == difference.high == 0 for difference in found.values()):
+        return "Equal: nothing differs."
     if better and worse:
-        return f"Cannot tell, a trade: better in {_list(better)}, worse in {_list(worse)}. Compare at equal gain (dpo.beta, dpo.lr). {seeds}"
+        return f"Cannot tell, a trade: better in {better}; worse in {worse}. Compare at equal gain (dpo.beta, dpo.lr). {SEEDS}"
     if better or worse:
-        return f"{'Better' if better else 'Worse'}: {_list(better or worse)}. {seeds}"
-    return f"Cannot tell: all within noise. {_needed(found, counted, prompts)}{seeds}"
+        return f"{'Better' if better else 'Worse'} in {better or worse}. {SEEDS}"
+    return f"Cannot tell: all within noise. {_needed(found, counted, prompts)}{SEEDS}"
 
 
 def _needed(found: dict[str, Difference], counted: list[str], prompts: int) -> str:
@@ -172,13 +176,11 @@ def _needed(found: dict[str, Difference], counted: list[str], prompts: int) -> s
         return ""
     name = min(factors, key=factors.get)
     count = math.ceil(factors[name] * prompts)
-    return (
-        f"About {count:,} test prompts would tell a difference in {name} of this size (sample.prompts, sft.test_rows). "
-    )
+    return f"About {count:,} prompts would tell a difference in {name} of this size (sample.prompts, sft.test_rows). "
 
 
-def _list(names: list[str]) -> str:
-    return ", ".join(names)
+def _change(difference: Difference) -> str:
+    return f"{_number(difference.before)} to {_number(difference.after)}"
 
 
 def _number(value: float) -> str:

@@ -9,8 +9,8 @@ from picollm.training.settings import Epochs, Training
 
 
 class Dpo(Training):
-    """`seed` varies the order of training alone; `beta` and `label_smoothing` as in preference/losses.py; `sft_weight` adds that multiple of the chosen response's negative
-    log-likelihood per token."""
+    """`seed` varies the order of training alone; `beta` and `label_smoothing` as in preference/losses.py; `sft_weight` adds that
+    multiple of the chosen response's negative log-likelihood per token."""
 
     section: ClassVar[str] = "dpo"
     seed: SeedNumber

@@ -57,9 +57,9 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
         ("preset: cpu ", "preset: tpu ", "preset: 'tpu' is unknown; expected one of cpu, gpu, gpu-large, smoke"),
         ("preset: cpu ", "preset: [cpu] ", "is unknown; expected one of cpu, gpu, gpu-large, smoke"),
         (
-            "  top_p: 0.9",
-            "  top_p: auto",
-            "reader.top_p: auto; expected a value, because presets/cpu.yaml has no reader.top_p",
+            "  beta: 0.1",
+            "  beta: auto",
+            "dpo.beta: auto; expected a value, because presets/cpu.yaml has no dpo.beta",
         ),
         ("seed: 1\n", "seed: 1\nvocabulary: 9\n", "vocabulary: also in presets/cpu.yaml; expected in one"),
         ("sft:\n", "sft:\n  batch_size: 4\n", "sft.batch_size: also in presets/cpu.yaml; change it there"),
