@@ -26,7 +26,8 @@ found = LOSSES[settings.loss](pair, settings).item(), starting_loss(settings)
 import pandas as pd
 from picollm.evaluation.metrics import sample_measures
 texts = ["It ran. It fell! It\\nran.", "it fell! Then it"]
-found = sample_measures(pd.DataFrame({"prompt": "p", "completion": texts, "ended": [True, False]}), None)["repeated_sentences"]
+samples = {"id": ["a", "b"], "number": 0, "prompt": "p", "completion": texts, "ended": [True, False]}
+found = sample_measures(pd.DataFrame(samples))["repeated_sentences"]
 """,
     SOURCE: """
 from picollm.core import config

@@ -111,7 +111,10 @@ def sample_measures(samples: pd.DataFrame) -> dict[str, float]:
             numbers |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
     texts = samples["completion"].tolist()
     one_each = samples.loc[samples["number"] == 0, "completion"].tolist()  # distinct_2 falls with the number of texts
-    numbers |= {"distinct_2": measures.distinct_2(one_each), "repetition": measures.repetition(texts)}
+    numbers |= {
+        "distinct_2": measures.distinct_2(one_each),
+        "repetition": measures.repetition(texts),
+    }
     if "dread" in samples:
         numbers["lexicon"] = float(np.mean([horror_lexicon_count(text) for text in texts]))
     return numbers
