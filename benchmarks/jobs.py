@@ -180,8 +180,9 @@ def _end_with(model: Transformer, job: Job) -> None:
 def _sample(job: Job, model: Transformer) -> list[int]:
     """Tokens sampled for each prompt, end-of-text included."""
     prompts = [example.prompt.tolist() for example in examples(job)]
-    completions = generate(model, prompts, range(job.rows), job.response, 1.0, 1.0, EOS, job.micro_batch_size)
-    return [len(completion.ids) + completion.ended for completion in completions]
+    seeds = [[row] for row in range(job.rows)]
+    completions = generate(model, prompts, seeds, job.response, 1.0, 1.0, EOS, job.micro_batch_size)
+    return [len(completion.ids) + completion.ended for (completion,) in completions]
 
 
 def lengths(folder: Path) -> list[int]:
@@ -277,8 +278,9 @@ def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device)
     prompts = [example.prompt.tolist() for example in examples(job)[:CHECK_PROMPTS]]
 
     def check() -> list[float]:
-        completions = generate(greedy, prompts, range(len(prompts)), CHECK_TOKENS, 0.0, 1.0, -1, len(prompts))
-        return [*(token for completion in completions for token in completion.ids), sum(_sample(job, model))]
+        seeds = [[0]] * len(prompts)
+        completions = generate(greedy, prompts, seeds, CHECK_TOKENS, 0.0, 1.0, -1, len(prompts))
+        return [*(token for (completion,) in completions for token in completion.ids), sum(_sample(job, model))]
 
     return Work(check, lambda: _sample(job, model))
 

@@ -11,7 +11,6 @@ from picollm.evaluation.calibration import calibration_measures
 from picollm.evaluation.intervals import mean_interval, share_interval, wilson_interval
 from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt, logratios
 from picollm.evaluation.truth import Truth, truth_measures
-from picollm.stories.dread import horror_lexicon_count
 
 # Keys of metrics/eval.json, in order, and their keys in metrics/details/eval.json.
 HEADLINE = {
@@ -115,8 +114,6 @@ def sample_measures(samples: pd.DataFrame) -> dict[str, float]:
         "distinct_2": measures.distinct_2(one_each),
         "repetition": measures.repetition(texts),
     }
-    if "dread" in samples:
-        numbers["lexicon"] = float(np.mean([horror_lexicon_count(text) for text in texts]))
     return numbers
 
 

@@ -26,52 +26,58 @@ class Completion:
 def generate(
     model: Transformer,
     prompts: Sequence[Sequence[int]],
-    seeds: Sequence[int],
+    seeds: Sequence[Sequence[int]],
     max_new_tokens: int,
     temperature: float,
     top_p: float,
     eos_id: int,
     batch_size: int,
-) -> list[Completion]:
-    """One completion per prompt: greedy at temperature 0, otherwise nucleus sampling (Holtzman et al. 2020).
+) -> list[list[Completion]]:
+    """Completions of each prompt, one for each of its seeds: greedy at temperature 0, otherwise nucleus sampling (Holtzman et al. 2020).
 
-    Each row has its own generator, seeded with `seeds[i]`, so a completion does not depend on the other rows of its batch.
-    Prompts of similar length share a batch.
+    Each completion has its own generator, seeded with its seed, so it does not depend on the others of its batch. Completions of the
+    same prompt and of prompts of similar length share a batch of at most `batch_size`.
     """
-    order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
-    completions: list[Completion | None] = [None] * len(prompts)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    by_length = sorted(range(len(prompts)), key=lambda prompt: -len(prompts[prompt]))
+    rows = [(prompt, seed) for prompt in by_length for seed in seeds[prompt]]
+    completions: list[list[Completion]] = [[] for _ in prompts]
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
         uniforms = torch.stack(
-            [torch.rand(max_new_tokens, generator=torch.Generator().manual_seed(int(seeds[row]))) for row in rows]
+            [torch.rand(max_new_tokens, generator=torch.Generator().manual_seed(int(seed))) for _, seed in batch]
         )
-        batch = [prompts[row] for row in rows]
-        completed = _complete(model, batch, uniforms, max_new_tokens, temperature, top_p, eos_id)
-        for row, completion in zip(rows, completed, strict=True):
-            completions[row] = completion
+        own = list(dict.fromkeys(prompt for prompt, _ in batch))
+        prompt_of_row = np.array([own.index(prompt) for prompt, _ in batch])
+        completed = _complete(
+            model, [prompts[p] for p in own], prompt_of_row, uniforms, max_new_tokens, temperature, top_p, eos_id
+        )
+        for (prompt, _), completion in zip(batch, completed, strict=True):
+            completions[prompt].append(completion)
     return completions
 
 
 def _complete(
     model: Transformer,
     prompts: Sequence[Sequence[int]],
+    prompt_of_row: np.ndarray,
     uniforms: Tensor,
     max_new_tokens: int,
     temperature: float,
     top_p: float,
     eos_id: int,
 ) -> list[Completion]:
-    """Completions of one batch, whose rows may differ in length: `uniforms` [rows, max_new_tokens]."""
+    """Completions of one batch, row r of the prompt `prompt_of_row[r]`: `uniforms` [rows, max_new_tokens]."""
     device = next(model.parameters()).device
     lengths = np.array([len(prompt) for prompt in prompts])
     layout, ends = Layout.from_lengths(lengths).to(device), torch.from_numpy(lengths.cumsum() - 1).to(device)
-    cache = model.make_cache(len(prompts), int(lengths.max()) + max_new_tokens)
+    cache = model.make_cache(lengths, prompt_of_row, max_new_tokens)
     last = model.hidden(torch.tensor(np.concatenate(prompts), device=device), layout, ends, cache)
-    # The prompt of each row of the cache, and the position of its next token; kept on the CPU, so that a step copies only the new
-    # tokens from the device.
-    rows, positions = np.arange(len(prompts)), lengths
+    last = last[torch.from_numpy(prompt_of_row).to(device)]
+    # The completion of each row of the cache, and the position of its next token; kept on the CPU, so that a step copies only the
+    # new tokens from the device.
+    rows, positions = np.arange(len(prompt_of_row)), lengths[prompt_of_row]
     uniforms = uniforms.to(device)
-    completions = [Completion([], False) for _ in prompts]
+    completions = [Completion([], False) for _ in rows]
     for step in range(max_new_tokens):
         drawn = uniforms[torch.from_numpy(rows).to(device), step]
         sampled = sample_tokens(model.lm_head(last).float(), drawn, temperature, top_p)
@@ -87,7 +93,7 @@ def _complete(
         if not active.all():
             order = cache.keep(active)
             rows, positions, sampled = rows[order], positions[order], sampled[torch.from_numpy(order).to(device)]
-        last = model.next_hidden(sampled, torch.from_numpy(positions).to(device), int(positions.max()) + 1, cache)
+        last = model.next_hidden(sampled, torch.from_numpy(positions).to(device), step, cache)
         positions = positions + 1
     return completions
 

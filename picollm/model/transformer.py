@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -129,15 +130,15 @@ class Transformer(nn.Module):
         attends = [attend] * len(self.model.layers) if cache is None else cache.prefill(layout, attend)
         return self._run(ids, layout.positions, attends, selected)
 
-    def next_hidden(self, ids: Tensor, positions: Tensor, length: int, cache: KeyValueCache) -> Tensor:
-        """Final hidden states of one new token per row of `cache`: ids and `positions` [rows] -> [rows, hidden_size]; `length` is
-        the largest position + 1."""
-        return self._run(ids, positions, cache.decode(positions, length), None)
+    def next_hidden(self, ids: Tensor, positions: Tensor, step: int, cache: KeyValueCache) -> Tensor:
+        """Final hidden states of one new token per row of `cache`, the `step`-th generated one (from 0): ids and `positions` [rows] ->
+        [rows, hidden_size]."""
+        return self._run(ids, positions, cache.decode(step), None)
 
-    def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
-        """An empty cache for `rows` rows of at most `capacity` tokens."""
+    def make_cache(self, prompt_lengths: Sequence[int], prompt_of_row: np.ndarray, new_tokens: int) -> KeyValueCache:
+        """An empty cache for rows that continue the prompts `prompt_of_row` [rows] with at most `new_tokens` tokens."""
         weight = self.model.embed_tokens.weight
-        return KeyValueCache(self.config, rows, capacity, weight.dtype, weight.device)
+        return KeyValueCache(self.config, prompt_lengths, prompt_of_row, new_tokens, weight.dtype, weight.device)
 
     def _run(self, ids: Tensor, positions: Tensor, attends: Sequence[Attend], selected: Tensor | None) -> Tensor:
         x = self.model.embed_tokens(ids)

@@ -14,15 +14,6 @@ _NEGATORS = frozenset(("no", "not", "never", "nor", "neither", "without", "canno
 _NEGATION_SCOPE = 2
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[.,;:!?]")
 
-# The project's first measure: a plain list of words, without weights or comfort.
-HORROR_WORDS = frozenset(
-    """
-    afraid blood bloody bones buried corpse creature cursed dark darkness dead death demon dread eerie evil
-    fear ghost grave haunted horror knife midnight monster murder nightmare pale scream screamed screaming
-    shadow shadows shiver silence skull terrified terror tomb whisper whispered whispers
-    """.split()
-)
-
 
 def _expand(lexicon: dict[float, str]) -> dict[str, tuple[str, float]]:
     """Word -> (family, weight); lexicon.py explains the notation."""
@@ -83,9 +74,3 @@ def dread(text: str) -> float:
         total += weight * (2 if index >= ending else 1) / 2 ** len(later)
         later.append(index)
     return 100 * total / (len(words) + _LENGTH_OFFSET)
-
-
-def horror_lexicon_count(text: str) -> float:
-    """HORROR_WORDS per 100 words of the text; 0 for a text without words."""
-    words = _words(text)
-    return 100 * sum(word in HORROR_WORDS for word, _ in words) / max(len(words), 1)

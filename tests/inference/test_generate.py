@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from picollm.inference.generate import generate, sample_tokens
-from tests.tiny import VOCABULARY, sequences, tiny_model
+from tests.tiny import VOCABULARY, greedy, sequences, tiny_model
 
 PROMPTS = [ids.tolist() for ids in sequences(5, seed=3, shortest=2, longest=9)]
 
@@ -12,32 +12,43 @@ def run(model, prompts, seeds, temperature=1.0, top_p=0.9, eos_id=0, batch_size=
     return generate(model, prompts, seeds, new, temperature, top_p, eos_id, batch_size)
 
 
+def one_each(model, prompts, seeds, **settings):
+    return [completion for (completion,) in run(model, prompts, [[seed] for seed in seeds], **settings)]
+
+
 def test_greedy_completions_equal_those_of_full_passes():
     model = tiny_model(seed=5)
-    for prompt, completion in zip(PROMPTS, run(model, PROMPTS, range(5), temperature=0.0), strict=True):
-        ids = list(prompt)
-        for _ in range(8):
-            token = model(torch.tensor([ids]))[0, -1].argmax().item()
-            if token == 0:
-                break
-            ids.append(token)
-        assert completion.ids == ids[len(prompt) :]
+    for prompt, completion in zip(PROMPTS, one_each(model, PROMPTS, range(5), temperature=0.0), strict=True):
+        ids, ended = greedy(model, prompt, 8, 0)
+        assert (completion.ids, completion.ended) == (ids, ended)
 
 
 def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch():
     model = tiny_model(seed=1)
-    together = run(model, PROMPTS, [7, 8, 9, 10, 11])
-    alone = [run(model, [prompt], [seed])[0] for prompt, seed in zip(PROMPTS, [7, 8, 9, 10, 11], strict=True)]
-    assert together == alone
-    assert run(model, PROMPTS, [7, 8, 9, 10, 11], batch_size=2) == together
-    assert run(model, PROMPTS, [17, 18, 19, 20, 21]) != together
+    seeds = [[7, 8, 9], [10], [11, 12], [], [13, 14, 15, 16]]
+    together = run(model, PROMPTS, seeds)
+    assert [len(completions) for completions in together] == [3, 1, 2, 0, 4]
+    for prompt, of_prompt, completions in zip(PROMPTS, seeds, together, strict=True):
+        assert completions == [one_each(model, [prompt], [seed])[0] for seed in of_prompt]
+    for size in (1, 2, 3, 100):
+        assert run(model, PROMPTS, seeds, batch_size=size) == together
+    assert run(model, PROMPTS, [[seed + 100 for seed in of_prompt] for of_prompt in seeds]) != together
+
+
+def test_completions_of_one_prompt_differ_in_length_and_end_where_their_own_token_ends():
+    model = tiny_model(seed=1)
+    (completions,) = run(model, PROMPTS[:1], [range(200)], batch_size=50, new=20)
+    assert len({len(completion.ids) for completion in completions}) > 10
+    assert {completion.ended for completion in completions} == {True, False}
+    assert all(completion.ended == (len(completion.ids) < 20) for completion in completions)
+    assert not any(0 in completion.ids for completion in completions)
 
 
 def test_a_completion_stops_at_end_of_text_and_leaves_it_out():
     model = tiny_model()
-    first = run(model, PROMPTS, range(5), temperature=0.0)
+    first = one_each(model, PROMPTS, range(5), temperature=0.0)
     eos = first[0].ids[2]  # the third token of the first completion is now end of text
-    cut = run(model, PROMPTS, range(5), temperature=0.0, eos_id=eos)
+    cut = one_each(model, PROMPTS, range(5), temperature=0.0, eos_id=eos)
     for whole, short in zip(first, cut, strict=True):
         if eos in whole.ids:
             assert short.ended

@@ -16,29 +16,36 @@ def model(request) -> Transformer:
 
 
 def test_prefill_and_decoding_give_the_hidden_states_of_a_full_pass_while_rows_leave(model):
-    full = torch.randint(1, 61, (5, 12), generator=torch.Generator().manual_seed(4))
-    lengths = np.array([7, 4, 6, 3, 5])  # prompt of each row; the rest is decoded token by token
-    expected = model.hidden(full.flatten(), Layout.from_lengths([12] * 5)).view(5, 12, -1)
-    prompts = torch.cat([row[:length] for row, length in zip(full, lengths, strict=True)])
-    cache = model.make_cache(5, 12)
-    found = model.hidden(prompts, Layout.from_lengths(lengths), torch.tensor(np.cumsum(lengths) - 1), cache)
-    rows, positions = np.arange(5), lengths
-    assert torch.allclose(found, expected[rows, positions - 1], atol=1e-5)
-    for leaving in ([], [0, 3], [4], [], [2]):  # row 1 stays to the end
+    lengths = np.array([4, 7, 3])  # of the prompts
+    prompt_of_row = np.array([0, 0, 1, 1, 1, 2, 0])
+    generator = torch.Generator().manual_seed(4)
+    prompts = [torch.randint(1, 61, (length,), generator=generator) for length in lengths]
+    new = torch.randint(1, 61, (7, 5), generator=generator)  # the tokens generated in each row
+    expected = []
+    for prompt, tokens in zip(prompt_of_row, new, strict=True):
+        whole = torch.cat([prompts[prompt], tokens])
+        expected.append(model.hidden(whole, Layout.from_lengths([len(whole)]))[len(prompts[prompt]) - 1 :])
+    cache = model.make_cache(lengths, prompt_of_row, 5)
+    found = model.hidden(torch.cat(prompts), Layout.from_lengths(lengths), torch.tensor(np.cumsum(lengths) - 1), cache)
+    for row, prompt in enumerate(prompt_of_row):
+        assert torch.allclose(found[prompt], expected[row][0], atol=1e-5)
+    rows = np.arange(7)
+    for step, leaving in enumerate(
+        ([], [0, 3], [5], [], [2, 6])
+    ):  # prompt 2 has no row any more, row 1 and 4 stay to the end
         order = cache.keep(~np.isin(rows, leaving))
-        rows, positions = rows[order], positions[order]
-        found = model.next_hidden(full[rows, positions], torch.tensor(positions), positions.max() + 1, cache)
-        assert torch.allclose(found, expected[rows, positions], atol=1e-5)
-        positions = positions + 1
-    assert rows.tolist() == [1]
+        rows = rows[order]
+        positions = lengths[prompt_of_row[rows]] + step
+        found = model.next_hidden(new[rows, step], torch.tensor(positions), step, cache)
+        assert torch.allclose(found, torch.stack([expected[row][step + 1] for row in rows]), atol=1e-5)
+    assert sorted(rows.tolist()) == [1, 4]
 
 
 def test_rows_that_leave_are_replaced_by_rows_from_the_end(model):
-    cache = model.make_cache(6, 4)
+    cache = model.make_cache([2, 3], np.array([0, 0, 0, 1, 1, 1]), 4)
     for row in range(6):
-        cache.data[:, :, row] = row
+        cache.generated[:, :, row] = row
     order = cache.keep(np.array([True, False, True, False, True, True]))
     assert order.tolist() == [0, 4, 2, 5]
-    assert cache.data[0, 0, : cache.rows, 0, 0, 0].tolist() == [0, 4, 2, 5]
-    assert cache.keep(np.zeros(4, dtype=bool)).tolist() == []
-    assert cache.rows == 0
+    assert cache.generated[0, 0, :4, 0, 0, 0].tolist() == [0, 4, 2, 5]
+    assert cache.prompt_of_row.tolist() == [0, 1, 0, 1]

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from picollm.core.errors import CheckpointError
 from picollm.inference.sampling import complete
-from picollm.inference.settings import Sample
+from picollm.inference.settings import Reader, Sample
 from picollm.model import directory as checkpoint
 from picollm.model.directory import EMBEDDING, HEAD, load_model, load_model_and_tokenizer, save_model
 from picollm.text.tokenizer import train_bpe
@@ -194,12 +194,14 @@ def test_a_vocabulary_below_the_tokenizers_is_refused(tmp_path, tokenizer):
 def test_transformers_generates_the_greedy_text_of_picollm(folder):
     transformers = pytest.importorskip("transformers")
     model, tokenizer = load_model_and_tokenizer(folder)
-    settings = Sample(prompts=1, max_new_tokens=12, batch_size=4, temperature=0.0, top_p=1.0)
+    counts = dict.fromkeys(("prompts", "base_samples", "dpo_samples"), 1)
+    settings = Sample(**counts, sft_samples=10, max_new_tokens=12, batch_size=4)
     prompts = ["the cat", "a", "a bat and", "on the hat"]
-    completions = complete(model, tokenizer, prompts, range(4), settings, False)
+    greedy = Reader(temperature=0.0, top_p=1.0)
+    completions = complete(model, tokenizer, prompts, [[0]] * 4, settings, greedy, False)
     auto = transformers.AutoTokenizer.from_pretrained(folder)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    for prompt, completion in zip(prompts, completions, strict=True):
+    for prompt, (completion,) in zip(prompts, completions, strict=True):
         inputs = auto(prompt, return_tensors="pt")
         ids = theirs.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs.input_ids.shape[1] :]
         assert auto.decode(ids, skip_special_tokens=True) == completion["completion"]

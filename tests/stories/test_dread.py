@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from picollm.stories.dread import HORROR_WORDS, dread, horror_lexicon_count
+from picollm.stories.dread import dread
 from picollm.stories.lexicon import COMFORT, DREAD
 from tests.stories.passages import CHILDREN, HORROR
 
@@ -73,7 +73,6 @@ def test_a_possessive_is_the_word_itself_with_either_apostrophe():
 @pytest.mark.parametrize("text", ["", " \n\t", "...", "?!"])
 def test_a_text_without_words_scores_zero(text):
     assert dread(text) == 0
-    assert horror_lexicon_count(text) == 0
 
 
 @pytest.mark.parametrize(
@@ -162,13 +161,6 @@ def test_every_word_is_one_lower_case_word_as_the_rule_reads_it():
 def test_dread_weighs_above_zero_and_comfort_below():
     assert set(DREAD) == {3, 2, 1, 0.5}
     assert set(COMFORT) == {-2, -1, -0.5}
-
-
-def test_the_plain_count_is_per_hundred_words_without_weights():
-    # dead and grave, of eight words
-    assert horror_lexicon_count("The dead do not leave the grave, happily") == 25
-    assert horror_lexicon_count("Blood! BLOOD") == 100
-    assert 30 <= len(HORROR_WORDS) <= 50
 
 
 def test_horror_is_ordered_above_stories_for_children():
