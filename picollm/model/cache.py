@@ -12,11 +12,12 @@ from picollm.model.shape import ModelConfig
 
 
 class KeyValueCache:
-    """The keys and values of G prompts, each stored once for all rows that continue it, and of the tokens generated in each row.
+    """The keys and values of the tokens of each row, `rows` [layers, 2, rows, H_kv, tokens, D], keys before values.
 
-    `prompts` [layers, 2, G, H_kv, P, D] and `generated` [layers, 2, rows, H_kv, new_tokens, D], keys before values; only the first
-    `len(prompt_of_row)` rows are in use. Attention to a prompt is one matrix product for all its rows (Juravsky et al. 2024,
-    "Hydragen"), which reads the prompt's keys once and not once per row.
+    If several rows continue the same prompt, those of the prompts are stored apart, once for all of a prompt's rows:
+    `prompts` [layers, 2, G, H_kv, P, D]. Attention to a prompt is then one matrix product for all its rows (Juravsky et al. 2024,
+    "Hydragen"), which reads the prompt's keys once and not once per row. Prompts are padded on the left, so that a step of generation
+    is the same column in every row.
     """
 
     def __init__(
@@ -28,43 +29,52 @@ class KeyValueCache:
         dtype: torch.dtype,
         device: torch.device,
     ):
-        self.layers, heads = config.num_hidden_layers, config.num_key_value_heads
-        longest = max(prompt_lengths)
-        lead, tail = (self.layers, 2), (heads, longest, config.head_dim)
-        self.prompts = torch.zeros((*lead, len(prompt_lengths), *tail), dtype=dtype, device=device)
-        self.generated = torch.zeros(
-            (*lead, len(prompt_of_row), heads, new_tokens, config.head_dim), dtype=dtype, device=device
+        self.layers, count, longest = config.num_hidden_layers, len(prompt_lengths), max(prompt_lengths)
+        self.shared = not np.array_equal(prompt_of_row, np.arange(count))
+        self.start = 0 if self.shared else longest  # the column of the first generated token
+
+        def empty(rows: int, columns: int) -> Tensor:
+            shape = (self.layers, 2, rows, config.num_key_value_heads, columns, config.head_dim)
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        self.rows = empty(len(prompt_of_row), self.start + new_tokens)
+        self.prompts = empty(count, longest) if self.shared else self.rows
+        self.padding = longest - torch.tensor(prompt_lengths, device=device)
+        mask = torch.zeros((count, 1, 1, longest if self.shared else self.rows.shape[4]), dtype=dtype, device=device)
+        columns = torch.arange(mask.shape[3], device=device)
+        self.mask = (
+            mask.masked_fill_(columns < self.padding[:, None, None, None], -torch.inf) if self.padding.any() else None
         )
-        lengths = torch.tensor(prompt_lengths, device=device)
-        padding = torch.arange(longest, device=device) >= lengths[:, None]
-        self.mask = torch.zeros(padding.shape, dtype=dtype, device=device).masked_fill_(padding, -torch.inf)[
-            :, None, None
-        ]
         self._set_rows(prompt_of_row)
 
     def prefill(self, layout: Layout, attend: Attend) -> list[Attend]:
         """For each layer, `attend` that also stores the keys and values of the prompts, one prompt per row of `layout`."""
+        columns = layout.positions + self.padding[layout.rows]
 
         def store_and_attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self.prompts[layer, :, layout.rows, :, layout.positions] = torch.stack((k, v), dim=1)
+            self.prompts[layer, :, layout.rows, :, columns] = torch.stack((k, v), dim=1)
             return attend(q, k, v)
 
         return [partial(store_and_attend, layer) for layer in range(self.layers)]
 
     def decode(self, step: int) -> list[Attend]:
         """For each layer, attention of one new token per row, the `step`-th generated one (from 0), to itself and all before it."""
-        rows = len(self.prompt_of_row)
+        count, end = len(self.prompt_of_row), self.start + step + 1
+        mask = None if self.mask is None else self.mask[..., :end] if not self.shared else self.mask
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            generated, (prompt_keys, prompt_values) = self.generated[layer, :, :rows], self.prompts[layer]
-            generated[0, :, :, step], generated[1, :, :, step] = k, v
-            keys, values = generated[:, :, :, : step + 1]
+            stored = self.rows[layer, :, :count]
+            stored[0, :, :, end - 1], stored[1, :, :, end - 1] = k, v
+            keys, values = stored[:, :, :, :end]
             q = (q * q.shape[-1] ** -0.5).unflatten(1, (k.shape[1], -1))  # [rows, H_kv, queries of a key head, D]
-            to_prompt = self._by_row(self._by_prompt(q) @ prompt_keys.transpose(2, 3) + self.mask)
-            weights = torch.cat((to_prompt, q @ keys.transpose(2, 3)), dim=-1).softmax(dim=-1)
-            of_prompt, of_generated = weights.split((to_prompt.shape[-1], step + 1), dim=-1)
-            mixed = of_generated @ values + self._by_row(self._by_prompt(of_prompt) @ prompt_values)
-            return mixed.flatten(1)
+            scores = q @ keys.transpose(2, 3)
+            if not self.shared:
+                return (_masked(scores, mask).softmax(dim=-1) @ values).flatten(1)
+            prompt_keys, prompt_values = self.prompts[layer]
+            to_prompt = self._by_row(_masked(self._by_prompt(q) @ prompt_keys.transpose(2, 3), mask))
+            weights = torch.cat((to_prompt, scores), dim=-1).softmax(dim=-1)
+            of_prompt, of_row = weights.split((to_prompt.shape[-1], end), dim=-1)
+            return (of_row @ values + self._by_row(self._by_prompt(of_prompt) @ prompt_values)).flatten(1)
 
         return [partial(attend, layer) for layer in range(self.layers)]
 
@@ -77,13 +87,17 @@ class KeyValueCache:
         order = np.arange(remaining)
         free = np.flatnonzero(~active[:remaining])
         order[free] = remaining + np.flatnonzero(active[remaining:])
-        self.generated[:, :, free] = self.generated[:, :, order[free]]
+        self.rows[:, :, free] = self.rows[:, :, order[free]]
+        if not self.shared and self.mask is not None:
+            self.mask = self.mask[torch.from_numpy(order).to(self.mask.device)]
         self._set_rows(self.prompt_of_row[order])
         return order
 
     def _set_rows(self, prompt_of_row: np.ndarray) -> None:
-        """Place the rows in a table of prompts and the rows of each: [G, most rows of a prompt]."""
+        """The place of each row in a table of prompts and the rows of each: [G, most rows of a prompt]."""
         self.prompt_of_row = prompt_of_row
+        if not self.shared:
+            return
         groups, rows = self.prompts.shape[2], len(prompt_of_row)
         counts = np.bincount(prompt_of_row, minlength=groups)
         rank = np.empty(rows, dtype=np.int64)
@@ -103,3 +117,7 @@ class KeyValueCache:
         """The inverse of `_by_prompt`."""
         x = x.unflatten(2, (self.width, -1)).transpose(1, 2).flatten(0, 1)
         return x if self.place is None else x.index_select(0, self.place)
+
+
+def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
+    return scores if mask is None else scores + mask

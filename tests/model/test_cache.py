@@ -15,9 +15,13 @@ def model(request) -> Transformer:
     return model.requires_grad_(False)
 
 
-def test_prefill_and_decoding_give_the_hidden_states_of_a_full_pass_while_rows_leave(model):
-    lengths = np.array([4, 7, 3])  # of the prompts
-    prompt_of_row = np.array([0, 0, 1, 1, 1, 2, 0])
+@pytest.mark.parametrize(
+    ("lengths", "prompt_of_row"),
+    [([4, 7, 3], [0, 0, 1, 1, 1, 2, 0]), ([7, 4, 6, 3, 5, 7, 6], [*range(7)]), ([5, 5], [0, 0, 0, 0, 1, 1, 1])],
+    ids=["several rows a prompt", "one row a prompt", "prompts of equal length"],
+)
+def test_prefill_and_decoding_give_the_hidden_states_of_a_full_pass_while_rows_leave(model, lengths, prompt_of_row):
+    lengths, prompt_of_row = np.array(lengths), np.array(prompt_of_row)
     generator = torch.Generator().manual_seed(4)
     prompts = [torch.randint(1, 61, (length,), generator=generator) for length in lengths]
     new = torch.randint(1, 61, (7, 5), generator=generator)  # the tokens generated in each row
@@ -44,8 +48,8 @@ def test_prefill_and_decoding_give_the_hidden_states_of_a_full_pass_while_rows_l
 def test_rows_that_leave_are_replaced_by_rows_from_the_end(model):
     cache = model.make_cache([2, 3], np.array([0, 0, 0, 1, 1, 1]), 4)
     for row in range(6):
-        cache.generated[:, :, row] = row
+        cache.rows[:, :, row] = row
     order = cache.keep(np.array([True, False, True, False, True, True]))
     assert order.tolist() == [0, 4, 2, 5]
-    assert cache.generated[0, 0, :4, 0, 0, 0].tolist() == [0, 4, 2, 5]
+    assert cache.rows[0, 0, :4, 0, 0, 0].tolist() == [0, 4, 2, 5]
     assert cache.prompt_of_row.tolist() == [0, 1, 0, 1]
