@@ -1,14 +1,19 @@
-"""plot: CSV and JSON files of the other stages -> plots/{curves,losses,before_after,accuracy}.png"""
+"""plot: CSV and JSON files of the other stages -> plots/{curves,losses,before_after,accuracy,reward_kl}.png"""
 
 from picollm.core import entry
-from picollm.lab import figures as plots
+from picollm.lab import figures
+from picollm.lab.drawing import save
+from picollm.lab.reward_kl import reward_kl
+
+EVALUATION = "metrics/details/eval.json"
 
 
 def main():
-    plots.save(plots.curves("plots/sft/monitor.csv", "plots/dpo/train.csv"), "plots/curves.png")
-    plots.save(plots.losses({stage: f"plots/{stage}" for stage in ("pretrain", "sft", "dpo")}), "plots/losses.png")
-    plots.save(plots.before_after("metrics/details/eval.json", "plots/adherence.csv"), "plots/before_after.png")
-    plots.save(plots.accuracies("metrics/details/eval.json"), "plots/accuracy.png")
+    save(figures.curves("plots/sft/monitor.csv", "plots/dpo/train.csv"), "plots/curves.png")
+    save(figures.losses({stage: f"plots/{stage}" for stage in ("pretrain", "sft", "dpo")}), "plots/losses.png")
+    save(figures.before_after(EVALUATION, "plots/adherence.csv"), "plots/before_after.png")
+    save(figures.accuracies(EVALUATION), "plots/accuracy.png")
+    save(reward_kl(EVALUATION, "plots/optimum.csv", "plots/calibration.csv"), "plots/reward_kl.png")
 
 
 if __name__ == "__main__":

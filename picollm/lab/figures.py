@@ -1,54 +1,40 @@
-"""CSV and JSON -> figures. Equal inputs give equal bytes, whatever the user's matplotlibrc; no torch, no display."""
+"""The figures of stage plot: curves, losses, samples before and after DPO, accuracies. Equal inputs give equal bytes."""
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
+from matplotlib.ticker import SymmetricalLogLocator
 
-from picollm.core import files
-from picollm.core.errors import DataError
+from picollm.lab.drawing import (
+    BLUE,
+    DARK_GREY,
+    MODEL_COLOURS,
+    VERMILION,
+    Evaluation,
+    annotate,
+    legend,
+    plain_style,
+    read_table,
+)
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-BLUE, VERMILION, LIGHT_GREY, DARK_GREY = "#0072B2", "#D55E00", "#999999", "#555555"
 CHOSEN, REJECTED, MARGIN = BLUE, VERMILION, DARK_GREY
-MODEL_COLOURS = {"base": LIGHT_GREY, "sft": BLUE, "dpo": VERMILION}
 STAGES = {
     "pretrain": ("Pretraining", "nats per token"),
     "sft": ("SFT", "nats per response token"),
     "dpo": ("DPO", "nats per pair"),
 }
-# What is compared if the prompts are no story specifications. The log-ratio is DPO's alone: beside the base model's it is invisible.
+# What is compared if the prompts are no story specifications: measure, title, unit, models. KL is DPO's alone, from SFT.
 SAMPLE_MEASURES = {
     "length": ("Length of the samples", "words", tuple(MODEL_COLOURS)),
     "ended": ("Samples that reached end of text", "share of samples", tuple(MODEL_COLOURS)),
     "repetition": ("Repetition within a sample", "share of repeated 4-grams", tuple(MODEL_COLOURS)),
-    "kl": ("log p_DPO - log p_SFT of DPO's samples", "nats per sample", ("dpo",)),
+    "kl": ("KL(DPO || SFT)", "nats per sample", ("dpo",)),
 }
 BAR = {"edgecolor": "white", "linewidth": 0}  # the edge's colour is the hatching's
-DPI = 120
-plain_style = style.context("default")  # DejaVu Sans and Matplotlib's own defaults, while drawing and while saving
-
-
-class Evaluation(dict):
-    """The flat numbers of metrics/details/eval.json; a missing key is a DataError that names file and key."""
-
-    def __init__(self, path: str | Path):
-        super().__init__(files.read_json(path))
-        self.path = path
-
-    def __missing__(self, key: str) -> float:
-        raise DataError(f"{self.path}: no {key}; run the evaluate stage again")
-
-    def groups(self, measure: str) -> list[str]:
-        """The splits and their strata on which the DPO model has the measure: test, test.degree, unseen, ..."""
-        keys = [key for key in self if key.startswith("dpo.") and key.endswith(f".{measure}")]
-        return sorted({"test"} | {key.removeprefix("dpo.").removesuffix(f".{measure}") for key in keys})
 
 
 @plain_style
@@ -66,15 +52,15 @@ def curves(monitor_csv: str | Path, dpo_csv: str | Path) -> Figure:
             axes.set_yscale("symlog")
             axes.yaxis.set_major_locator(SymmetricalLogLocator(axes.yaxis.get_transform(), subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
-        _annotate(axes, "SFT: log-probs of the monitor pairs", "step", "nats per response")
-        _legend(axes)
+        annotate(axes, "SFT: log-probs of the monitor pairs", "step", "nats per response")
+        legend(axes)
     rewards = read_table(dpo_csv, ("step", "rewards/chosen", "rewards/rejected", "rewards/margins"))
     _plot(right, rewards, "rewards/chosen", CHOSEN)
     _plot(right, rewards, "rewards/rejected", REJECTED)
     _plot(right, rewards, "rewards/margins", MARGIN, linewidth=0.9, linestyle="--")
     right.axhline(0, color="black", linewidth=0.6)
-    _annotate(right, "DPO: implicit rewards of the training pairs", "step", "beta * (policy - reference), nats")
-    _legend(right)
+    annotate(right, "DPO: implicit rewards of the training pairs", "step", "beta * (policy - reference), nats")
+    legend(right)
     return figure
 
 
@@ -98,8 +84,8 @@ def losses(folders: Mapping[str, str | Path]) -> Figure:
         # If policy == reference the sigmoid loss is log 2; another loss, or an SFT term in it, starts elsewhere.
         if stage == "dpo" and math.isclose(validation["loss"][0], math.log(2), abs_tol=1e-3):
             axes.axhline(math.log(2), color="black", linewidth=0.6, linestyle=":", label="log 2")
-        _annotate(axes, f"{title}: loss", "step", unit)
-        _legend(axes)
+        annotate(axes, f"{title}: loss", "step", unit)
+        legend(axes)
     return figure
 
 
@@ -107,24 +93,28 @@ def losses(folders: Mapping[str, str | Path]) -> Figure:
 def before_after(eval_json: str | Path, adherence_csv: str | Path) -> Figure:
     """The samples of the three models; bars of the unseen split are hatched.
 
-    Dread with 95 % intervals, and adherence per slot. If the prompts are no specifications, so that the CSV has no rows:
-    length, share that ended, repetition, and KL from the SFT model.
+    Dread with 95 % intervals, or the share that ended if the prompts are no story specifications, and adherence per label. If the
+    prompts are not made of labelled lines, so that the CSV has no rows: length, share that ended, repetition, and KL from SFT.
     """
     numbers = Evaluation(eval_json)
     adherence = read_table(adherence_csv, ("adherence",), ("model", "split", "slot"), may_be_empty=True)
     figure = Figure(figsize=(13, 4.6 if len(adherence) else 3.8), layout="constrained")
     if len(adherence):
         left, right = figure.subplots(1, 2, width_ratios=(1, 2))
-        _bars(left, numbers, "dread", numbers.groups("dread"), tuple(MODEL_COLOURS))
-        left.axhline(0, color="black", linewidth=0.6)
-        _annotate(left, "Dread of the samples", "", "dread per 100 words")
-        _legend(left, below=0.1)
+        if "dpo.test.dread" in numbers:
+            _bars(left, numbers, "dread", numbers.groups("dread"), tuple(MODEL_COLOURS))
+            left.axhline(0, color="black", linewidth=0.6)
+            annotate(left, "Dread of the samples, temperature 1", "", "dread per 100 words")
+        else:
+            _bars(left, numbers, "ended", numbers.groups("ended"), tuple(MODEL_COLOURS))
+            annotate(left, *SAMPLE_MEASURES["ended"][:1], "", SAMPLE_MEASURES["ended"][1])
+        legend(left, below=0.1)
         _adherence(right, adherence)
         return figure
     panels = figure.subplots(1, len(SAMPLE_MEASURES))
     for axes, (measure, (title, unit, models)) in zip(panels, SAMPLE_MEASURES.items(), strict=True):
         _bars(axes, numbers, measure, numbers.groups(measure), models, interval=False)
-        _annotate(axes, title, "", unit)
+        annotate(axes, title, "", unit)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -148,49 +138,13 @@ def accuracies(eval_json: str | Path) -> Figure:
         if ceilings:
             starts = [place - 0.42 for place in ceilings]
             axes.hlines(list(ceilings.values()), starts, [x + 0.84 for x in starts], color="black", label="ceiling")
-        _legend(axes, below=0.2)
+        legend(axes, below=0.2)
     left.set_ylim(0, 1.05)
     note = "below 0.5: for most pairs the rejected response has the higher log-prob"
-    _annotate(left, "Preference accuracy: log-prob of chosen > rejected", note, "share of pairs")
+    annotate(left, "Preference accuracy: log-prob of chosen > rejected", note, "share of pairs")
     note = "implicit reward: beta * (log-prob under dpo - under sft)"
-    _annotate(right, "Reward accuracy: reward of chosen > rejected", note, "")
+    annotate(right, "Reward accuracy: reward of chosen > rejected", note, "")
     return figure
-
-
-@plain_style
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a PNG without a date or a version in it, whole or not at all."""
-    FigureCanvasAgg(figure)
-    with files.write_atomic(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-
-
-def read_table(
-    path: str | Path, numbers: Sequence[str], text: Sequence[str] = (), may_be_empty: bool = False
-) -> pd.DataFrame:
-    """The CSV file's rows, the columns `numbers` as float64.
-
-    Raises DataError for a missing column, a cell of `numbers` that is no finite number, and for no rows unless
-    `may_be_empty`.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not CSV: {error}") from None
-    for name in (*numbers, *text):
-        if name not in table:
-            raise DataError(f"{path}: no column {name}; found {', '.join(table)}")
-    for name in numbers:
-        values = pd.to_numeric(table[name], errors="coerce").astype(float)
-        for line, (cell, value) in enumerate(zip(table[name], values, strict=True), start=2):
-            if not math.isfinite(value):
-                raise DataError(f"{path}:{line}: {name} is {cell!r}, expected a finite number")
-        table[name] = values
-    if table.empty and not may_be_empty:
-        raise DataError(f"{path}: no rows; expected at least one")
-    return table
 
 
 def _plot(axes: Axes, table: pd.DataFrame, name: str, colour: str, **line) -> None:
@@ -222,27 +176,15 @@ def _bars(
 def _adherence(axes: Axes, table: pd.DataFrame) -> None:
     bars = [(model, split) for model in ("sft", "dpo") for split in table["split"].unique()]
     width = 0.8 / len(bars)
+    slots = list(table["slot"].unique())  # not all prompts of other data have the same
     for position, (model, split) in enumerate(bars):
         rows = table[(table["model"] == model) & (table["split"] == split)]
-        x = [place + (position - (len(bars) - 1) / 2) * width for place in range(len(rows))]
+        x = [slots.index(slot) + (position - (len(bars) - 1) / 2) * width for slot in rows["slot"]]
         hatch = "///" if split == "unseen" else ""
         fill = {"color": MODEL_COLOURS[model], "hatch": hatch, "label": f"{model}, {split}"}
         axes.bar(x, rows["adherence"], width * 0.95, **fill, **BAR)
-    axes.set_xticks(range(len(rows)), rows["slot"])
+    crowded = sum(map(len, slots)) > 70
+    axes.set_xticks(range(len(slots)), slots, rotation=30 if crowded else 0, ha="right" if crowded else "center")
     axes.set_ylim(0, 1.02)
-    _annotate(axes, "Adherence: the specification's values that occur in the sample", "", "share of samples")
-    _legend(axes, below=0.1)
-
-
-def _annotate(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=11)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.spines[["top", "right"]].set_visible(False)
-    if x == "step":
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-
-
-def _legend(axes: Axes, below: float = 0.16) -> None:
-    """One line under the axes, where it covers no data."""
-    axes.legend(frameon=False, ncols=5, fontsize=9, columnspacing=1.2, loc="upper center", bbox_to_anchor=(0.5, -below))
+    annotate(axes, "Adherence: the prompt's labelled values that occur in the sample", "", "share of samples")
+    legend(axes, below=0.3 if crowded else 0.1)

@@ -7,6 +7,7 @@ import pytest
 from picollm.core import files
 from picollm.core.errors import DataError
 from picollm.lab import figures as plots
+from picollm.lab.drawing import DPI, save
 from picollm.stories.spec import SLOTS
 
 MONITOR = ["step", "logps/chosen", "logps/rejected"]
@@ -37,10 +38,10 @@ def numbers(splits, specifications=True) -> dict[str, float]:
     for place, model in enumerate(("base", "sft", "dpo")):
         value = 0.25 * (place + 1)
         for split in splits:
-            names = ["pref_acc"] + ["reward_acc"] * (model != "sft") + ["dread"] * specifications
+            names = ["pref_acc", "ended"] + ["reward_acc"] * (model != "sft") + ["dread"] * specifications
             for key in [f"{model}.{split}.{name}" for name in names]:
                 values |= {key: value, f"{key}_low": value - 0.1, f"{key}_high": value + 0.1}
-            names = ["length", "ended", "repetition"] + ["kl"] * (model != "sft") + ["ceiling"] * specifications
+            names = ["length", "repetition"] + ["kl"] * (model != "sft") + ["ceiling"] * specifications
             values |= {f"{model}.{split}.{name}": 0.9 if name == "ceiling" else value for name in names}
     return values
 
@@ -86,7 +87,7 @@ def test_the_axis_of_log_probs_is_labelled_whatever_their_range(folder, logps, s
     rows = [dict(zip(MONITOR, (step, value, value), strict=True)) for step, value in enumerate(logps)]
     files.write_csv(folder / "monitor.csv", MONITOR, rows)
     figure = plots.curves(folder / "monitor.csv", folder / "dpo.csv")
-    plots.save(figure, folder / "a.png")
+    save(figure, folder / "a.png")
     axes = figure.axes[0]
     low, high = axes.get_ylim()
     labelled = [tick for tick in axes.get_yticks() if low <= tick <= high]
@@ -133,6 +134,25 @@ def test_before_and_after_show_dread_per_split_and_model_and_adherence_per_slot(
     assert heights(right) == [round(0.1 * place, 6) for place in range(7)] * 4
 
 
+def test_labels_of_other_prompts_stand_where_they_belong_and_are_slanted_if_they_are_long(folder):
+    slots = {"test": ["taboo rule", "supporting character", "important object"], "unseen": ["important object"]}
+    slots["test"] += ["a label of many words", "another label of many words"]
+    rows = [
+        dict(zip(ADHERENCE, (model, split, slot, 0.5), strict=True))
+        for model in ("sft", "dpo")
+        for split, labels in slots.items()
+        for slot in labels
+    ]
+    files.write_csv(folder / "adherence.csv", ADHERENCE, rows)
+    files.write_json(folder / "eval.json", numbers(("test", "unseen"), specifications=False))
+    left, right = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes
+    assert left.get_title() == "Samples that reached end of text"
+    assert ticks(right) == slots["test"]
+    unseen = [bar.get_x() + bar.get_width() / 2 for bar in right.patches if bar.get_hatch()]
+    assert [round(x) for x in unseen] == [2, 2]
+    assert right.get_xticklabels()[0].get_rotation() == 30
+
+
 def test_bars_of_the_unseen_split_are_hatched(folder):
     left, right = plots.before_after(folder / "eval.json", folder / "adherence.csv").axes
     assert [bar.get_hatch() for bar in left.patches] == ["", "///"] * 3
@@ -153,7 +173,7 @@ def test_prompts_that_are_no_specifications_are_compared_without_dread_and_adher
         "Length of the samples",
         "Samples that reached end of text",
         "Repetition within a sample",
-        "log p_DPO - log p_SFT of DPO's samples",
+        "KL(DPO || SFT)",
     ]
     assert [heights(panel) for panel in panels] == [[0.25, 0.5, 0.75]] * 3 + [[0.75]]
     assert [text.get_text() for text in panels[0].texts] == ["0.25", "0.5", "0.75"]
@@ -185,7 +205,7 @@ def test_accuracies_without_the_rules_labels_have_no_ceiling(folder):
 
 def test_a_legend_covers_neither_data_nor_labels(folder):
     for figure in (plots.curves(folder / "monitor.csv", folder / "dpo.csv"), plots.accuracies(folder / "eval.json")):
-        plots.save(figure, folder / "a.png")
+        save(figure, folder / "a.png")
         for axes in figure.axes:
             legend_box = axes.get_legend().get_window_extent()
             assert not legend_box.overlaps(axes.get_window_extent())
@@ -194,19 +214,19 @@ def test_a_legend_covers_neither_data_nor_labels(folder):
 
 def test_the_same_input_gives_the_same_bytes(folder):
     for name in ("a.png", "b.png"):
-        plots.save(plots.curves(folder / "monitor.csv", folder / "dpo.csv"), folder / name)
+        save(plots.curves(folder / "monitor.csv", folder / "dpo.csv"), folder / name)
     first = (folder / "a.png").read_bytes()
     assert first.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
-    assert struct.unpack(">II", first[16:24]) == (11 * plots.DPI, round(4.2 * plots.DPI))
+    assert struct.unpack(">II", first[16:24]) == (11 * DPI, round(4.2 * DPI))
     assert first == (folder / "b.png").read_bytes()
     assert b"Software" not in first
     assert sorted(path.name for path in folder.glob("*.png")) == ["a.png", "b.png"]
 
 
 def test_the_users_own_style_changes_no_byte(folder):
-    plots.save(plots.curves(folder / "monitor.csv", folder / "dpo.csv"), folder / "a.png")
+    save(plots.curves(folder / "monitor.csv", folder / "dpo.csv"), folder / "a.png")
     with matplotlib.rc_context({"font.family": "serif", "axes.grid": True, "lines.linewidth": 4, "savefig.dpi": 30}):
-        plots.save(plots.curves(folder / "monitor.csv", folder / "dpo.csv"), folder / "b.png")
+        save(plots.curves(folder / "monitor.csv", folder / "dpo.csv"), folder / "b.png")
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
 
 
@@ -228,41 +248,3 @@ def test_an_evaluation_without_accuracies_is_an_error_and_no_empty_figure(folder
     files.write_json(folder / "eval.json", {"base.sft_loss": 1.0})
     with pytest.raises(DataError, match=r"no base.test.pref_acc"):
         plots.accuracies(folder / "eval.json")
-
-
-def test_a_table_holds_its_numbers_as_floats_and_its_text_as_it_is(tmp_path):
-    rows = [{"step": 1, "loss": 1 / 3, "name": "a,b"}, {"name": "2", "loss": 1e-9, "step": 20}]
-    files.write_csv(tmp_path / "m.csv", ["step", "loss", "name"], rows)
-    table = plots.read_table(tmp_path / "m.csv", ("step", "loss"), ("name",))
-    assert table.to_dict("list") == {"step": [1.0, 20.0], "loss": [1 / 3, 1e-9], "name": ["a,b", "2"]}
-
-
-@pytest.mark.parametrize("cell", ["oops", "nan", "inf", ""])
-def test_a_cell_that_is_no_finite_number_is_named_with_its_line(tmp_path, cell):
-    (tmp_path / "m.csv").write_text(f"step,loss\n0,-9\n10,{cell}\n20,-7\n")
-    with pytest.raises(DataError, match=rf"m.csv:3: loss is '{cell}', expected a finite number"):
-        plots.read_table(tmp_path / "m.csv", ("step", "loss"))
-
-
-CONFLICT = "<<<<<<< HEAD\n10,3\n=======\n10,4\n>>>>>>> main\n"
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "m.csv: not CSV: No columns to parse"),
-        (b"step,loss\n\xff,1\n", "m.csv: not CSV: 'utf-8' codec can't decode byte 0xff"),
-        (f"step,loss\n{CONFLICT}".encode(), "m.csv:2: step is '<<<<<<< HEAD', expected a finite number"),
-        (f"{CONFLICT}step,loss\n".encode(), "m.csv: no column step; found <<<<<<< HEAD"),
-        (b"step,loss\n", "m.csv: no rows; expected at least one"),
-    ],
-)
-def test_a_file_that_is_no_table_of_numbers_is_an_error_that_names_it(tmp_path, content, reason):
-    (tmp_path / "m.csv").write_bytes(content)
-    with pytest.raises(DataError, match=reason):
-        plots.read_table(tmp_path / "m.csv", ("step", "loss"))
-
-
-def test_a_missing_table_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(DataError, match=r"absent.csv: No such file"):
-        plots.read_table(tmp_path / "absent.csv", ("step",))
