@@ -12,7 +12,8 @@ import numpy as np
 
 # The estimates hold while the weights leave at least this many effective samples a prompt; KL itself can never exceed log N.
 LEAST_EFFECTIVE = 10
-STEPS = 256  # of t; between them the curve is taken as straight
+STEPS = 256  # of t, by a factor each, over RANGE; between them the curve is taken as straight
+RANGE = 1e4
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,15 @@ def optimum(rewards: np.ndarray) -> Optimum:
     a given reward: log Z, the logarithm of a mean of N samples, is too low by half its relative variance, and KL = t R - log Z.
     """
     count = rewards.shape[1]
-    ts = np.linspace(0, _largest_t(rewards), STEPS + 1)
-    ts = ts if ts[-1] > 0 else ts[:1]
+    largest = _largest_t(rewards)
+    ts = np.append(0, np.geomspace(largest / RANGE, largest, STEPS)) if largest else np.zeros(1)
     log_weights = _log_weights(rewards, ts)
     weights = np.exp(log_weights)
     bias = 0.5 * ((weights**2).sum(axis=1) - 1 / count)
     kls = (weights * (log_weights + math.log(count))).sum(axis=1) - bias
-    return Optimum(ts, np.einsum("pnt,pn->pt", weights, rewards), kls)
+    return Optimum(
+        ts, np.einsum("pnt,pn->pt", weights, rewards), np.maximum(kls, 0)
+    )  # at t = 0 rounding may leave -1e-17
 
 
 def _log_weights(rewards: np.ndarray, ts: np.ndarray) -> np.ndarray:
@@ -66,7 +69,9 @@ def _largest_t(rewards: np.ndarray) -> float:
         return 0.0
     low, high = 0.0, 1 / spread
     while effective_samples(rewards, high) >= LEAST_EFFECTIVE:
-        if high * spread > 1e6:  # so many samples share the highest reward that every t leaves enough
+        if (
+            high * spread > 100
+        ):  # so many samples share the highest reward that every t leaves enough; no other has weight here
             return high
         low, high = high, 2 * high
     for _ in range(50):

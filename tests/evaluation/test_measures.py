@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 
@@ -7,59 +5,32 @@ from picollm.evaluation.measures import (
     accuracy,
     adherence,
     distinct_2,
-    kl_estimate,
-    mean_interval,
+    labelled_values,
+    rank_correlations,
     repetition,
-    wilson_interval,
-    win_rate,
+    win_rates,
 )
-from picollm.stories.spec import SLOTS, StorySpec
-
-
-def roots_of_the_score_test(share: float, count: int) -> list[float]:
-    """Wilson's bounds are the p with (share - p)^2 = z^2 p (1 - p) / n: the roots of a quadratic in p."""
-    z2 = 1.959963984540054**2
-    return sorted(np.roots([1 + z2 / count, -(2 * share + z2 / count), share**2]).real)
-
-
-@pytest.mark.parametrize(("successes", "count"), [(7, 10), (0, 5), (5, 5), (12.5, 40), (1, 1)])
-def test_wilson_bounds_solve_the_score_equation(successes, count):
-    assert wilson_interval(successes, count) == pytest.approx(
-        roots_of_the_score_test(successes / count, count), abs=1e-9
-    )
-
-
-@pytest.mark.parametrize("count", [1, 3, 7, 40, 100, 400, 999])
-def test_wilson_bounds_of_none_and_of_all_are_exactly_0_and_1(count):
-    low, high = wilson_interval(0, count)
-    assert (low, 0 < high < 1) == (0.0, True)
-    low, high = wilson_interval(count, count)
-    assert (0 < low < 1, high) == (True, 1.0)
-
-
-def test_the_interval_of_a_mean_is_normal():
-    # Values 1, 2, 3, 6: mean 3, squared deviations 4 + 1 + 0 + 9 = 14, variance 14 / 3, standard error sqrt(14 / 12).
-    mean, low, high = mean_interval(np.array([1, 2, 3, 6]))
-    spread = 1.959964 * math.sqrt(14 / 12)
-    assert (mean, low, high) == pytest.approx((3, 3 - spread, 3 + spread), abs=1e-5)
-    assert mean_interval(np.array([4.0])) == (4.0, 4.0, 4.0)
+from picollm.stories.spec import SLOTS, StorySpec, prompt_text
 
 
 def test_ties_count_one_half():
     chosen, rejected = np.array([1.0, 2.0, 3.0, 3.0]), np.array([0.0, 2.0, 4.0, 1.0])
     assert accuracy(chosen, rejected) == (1 + 0.5 + 0 + 1) / 4
-    assert win_rate(chosen, rejected)[0] == 2.5 / 4
-    assert win_rate(chosen, rejected)[1:] == wilson_interval(2.5, 4)
 
 
-def test_kl_is_the_mean_log_ratio_per_sequence_and_per_token():
-    found = kl_estimate(np.array([-10.0, -20.0]), np.array([-13.0, -21.0]), np.array([4, 12]))
-    assert found == (2.0, 4 / 16)
+def test_the_win_rate_is_over_all_pairs_of_a_prompt_and_of_no_other():
+    scores, baseline = np.array([[1.0, 3.0], [9.0, 9.0]]), np.array([[0.0, 1.0, 2.0], [9.0, 10.0, 0.0]])
+    # 1 beats 0 and ties with 1, 3 beats all; each 9 ties, loses and wins.
+    assert win_rates(scores, baseline).tolist() == [4.5 / 6, 3 / 6]
 
 
-def test_kl_of_float32_log_probs_is_taken_in_float64():
-    policy, reference = np.array([-1.0], dtype=np.float32), np.array([-(2.0**-30)], dtype=np.float32)
-    assert kl_estimate(policy, reference, np.array([1])) == (2.0**-30 - 1, 2.0**-30 - 1)  # in float32: -1
+def test_rank_correlations_are_within_a_prompt():
+    a = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0]])
+    b = np.array([[10.0, 20.0, 40.0, 30.0], [4.0, 3.0, 2.0, -9.0], [0.0, 1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]])
+    found = rank_correlations(a, b)
+    # One swap of neighbours: 1 - 6 * 2 / (4 * 15). Tied ranks 1.5, 1.5, 3, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5 * 5).
+    assert found[:3] == pytest.approx([0.8, -1, 4.5 / np.sqrt(4.5 * 5)])
+    assert np.isnan(found[3])
 
 
 SPEC = StorySpec(
@@ -74,7 +45,53 @@ SPEC = StorySpec(
 
 
 def found_slots(text: str) -> set[str]:
-    return {slot for slot, hit in zip(SLOTS, adherence([SPEC], [text])[0], strict=True) if hit}
+    return {slot for slot, found in adherence(labelled_values(prompt_text(SPEC)), text).items() if found}
+
+
+def test_a_specification_is_made_of_its_slots():
+    assert labelled_values(prompt_text(SPEC)) == {slot: getattr(SPEC, slot) for slot in SLOTS}
+
+
+def test_any_labels_do_and_lines_without_a_value_are_none():
+    prompt = """You are a creative writing assistant.
+Write a short horror story that follows this story specification.
+
+Title: The Last Candle
+Supporting character: Jun
+Taboo rule: never answer knocks after 2 a.m.
+Title: another title
+
+Constraints:
+- 2 to 4 paragraphs: suspenseful and eerie.
+
+Story:
+"""
+    values = {
+        "title": "The Last Candle",
+        "supporting character": "Jun",
+        "taboo rule": "never answer knocks after 2 a.m.",
+    }
+    assert labelled_values(prompt) == values
+    assert labelled_values(prompt.replace("\n", "\r\n")) == values
+    assert adherence(values, "Jun said: never answer knocks after 2 a.m.. So it was.") == {
+        "title": False,
+        "supporting character": True,
+        "taboo rule": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "Write a story about a dog.",
+        "Summarise: the cat sat.\nTone: formal",
+        "Human: What is 2:1?\n\nAssistant: A ratio.\n\nHuman: And 4:2?\n\nAssistant:",
+        "At 10:30 the bus\nat 11:30 the train\nat 12:30 the boat\nhttp://a.b/c\n- x: y\n1: a",
+    ],
+)
+def test_other_prompts_are_made_of_no_labelled_lines(prompt):
+    assert labelled_values(prompt) == {}
 
 
 def test_adherence_ignores_case_white_space_and_a_leading_article():

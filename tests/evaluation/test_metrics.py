@@ -4,22 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from picollm.core.errors import DataError
-from picollm.core.files import write_jsonl
-from picollm.evaluation import metrics
+from picollm.evaluation.intervals import mean_interval, share_interval
 from picollm.evaluation.metrics import (
-    adherence_rows,
-    check_same_prompts,
+    HEADLINE,
+    best_of_n_measures,
+    comparison_measures,
+    headline,
     pair_measures,
     response_measures,
+    reward_measures,
     sample_measures,
-    slot_adherence,
+    samples_of_split,
 )
-from picollm.stories.dread import dread
-from picollm.stories.spec import SLOTS, StorySpec, prompt_text
-
-SPEC = StorySpec("The Salt Lantern", "a quiet mill", "Ana", "Bo", "an odd jar", "never sing", "the cook had left")
-PROMPT = prompt_text(SPEC)
+from picollm.evaluation.truth import Truth, truth_measures
 
 
 def test_losses_are_per_token_and_per_byte():
@@ -36,6 +33,7 @@ def pairs(p_chosen=(0.9, 0.6, 0.3, 0.9), strata=("contrast", "contrast", "degree
     reference = np.array([[-11.0, -12.0], [-10.0, -9.0], [-6.0, -5.0], [-6.0, -9.0]])
     columns = {"chosen_logps": logps[:, 0], "rejected_logps": logps[:, 1]}
     columns |= {"reference_chosen_logps": reference[:, 0], "reference_rejected_logps": reference[:, 1]}
+    columns |= {"chosen_score": [9.0, 5.0, 1.0, 7.0], "rejected_score": [1.0, 3.0, 4.0, 2.0]}
     return pd.DataFrame({"p_chosen": p_chosen, "stratum": strata, **columns})
 
 
@@ -67,7 +65,8 @@ def test_each_stratum_has_its_own_accuracies_and_ceiling():
     assert numbers["degree.ceiling"] == pytest.approx(0.8)
     accuracies = {f"{name}{end}" for name in ("pref_acc", "reward_acc") for end in ("", "_low", "_high")}
     expected = {f"{stratum}{key}" for stratum in ("", "contrast.", "degree.") for key in (*accuracies, "ceiling")}
-    assert set(numbers) == expected | {"margin"}
+    calibration = {f"calibration{end}" for end in ("", "_low", "_high", "_slope", "_target", "_kl")}
+    assert set(numbers) == expected | calibration | {"margin"}
     assert all(type(value) is float for value in numbers.values())
 
 
@@ -80,133 +79,116 @@ def test_a_model_that_was_trained_with_no_beta_has_no_rewards():
 def test_a_single_stratum_is_not_repeated():
     numbers = pair_measures(pairs([0.8] * 4, ["own"] * 4), beta=0.5)
     assert not any("." in key for key in numbers)
+    # Margins, times beta: 0.5, 0, 0.5, 0.5; differences of true reward: 8, 2, -3, 5.
+    assert numbers["calibration_slope"] == pytest.approx((8 * 0.5 - 3 * 0.5 + 5 * 0.5) / (64 + 4 + 9 + 25))
     assert numbers["ceiling"] == pytest.approx(0.8)
 
 
 def test_labels_that_no_rule_drew_have_no_ceiling():
     numbers = pair_measures(pairs([None, None, 0.7, 0.7], ["own", "own", "degree", "degree"]), beta=0.5)
     assert [key for key in numbers if key.endswith("ceiling")] == ["degree.ceiling"]
+    assert not [key for key in numbers if "calibration" in key]
 
 
-# sample_measures
+# Samples
 
 
-def table(*rows, prompt=PROMPT):
-    """(completion, ended, logps, reference_logps, tokens) of each sample."""
-    names = ["completion", "ended", "logps", "reference_logps", "tokens"]
-    made = pd.DataFrame(rows, columns=names)
-    return made.assign(id=[f"test-{number}" for number in range(len(rows))], split="test", prompt=prompt)
+def samples(seed=1, prompts=6, count=4, reader=False, split="test", **changes):
+    """`count` samples of each prompt, as read_samples gives them."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        {"id": f"{split}-{prompt}", "number": number, "reader": reader, "split": split, "completion": f"a b {number} c"}
+        for prompt in range(prompts)
+        for number in range(count)
+    ]
+    size = len(rows)
+    columns = {"words": rng.integers(5, 9, size), "ended": rng.random(size) < 0.8, "adherence": rng.random(size)}
+    columns |= {"dread": rng.normal(10, 3, size), "kl": rng.gamma(3, 1, size), "tokens": rng.integers(5, 9, size)}
+    columns |= {"logps": rng.normal(-20, 3, size), "reference_logps": rng.normal(-22, 3, size)}
+    return pd.DataFrame(rows).assign(**columns | changes)
 
 
-DARK, SWEET = "the corpse screamed", "a happy puppy a happy puppy a"
-SAMPLES = [(DARK, True, -3.0, -4.0, 4), (SWEET, False, -5.0, -9.0, 2)]
-BASELINE = table(("the happy puppy", True, -1.0, -1.0, 2), (SWEET, False, -5.0, -5.0, 2))
+def means(table, column):
+    return table.groupby("id", sort=False)[column].mean().to_numpy(float)
 
 
-def test_story_measures_of_samples():
-    numbers = sample_measures(table(*SAMPLES), BASELINE)
-    # Half the distance of two values is their standard deviation over sqrt 2, the standard error of their mean.
-    mean, error = (dread(DARK) + dread(SWEET)) / 2, (dread(DARK) - dread(SWEET)) / 2
-    assert dread(DARK) > 0 > dread(SWEET)
-    assert_wilson(numbers, "win_rate", 1.5 / 2, 2)  # won, tied
-    expected = {
-        "dread": mean,
-        "dread_low": mean - 1.96 * error,
-        "dread_high": mean + 1.96 * error,
-        "kl": 2.5,  # of 1 and 4
-        "kl_per_token": 5 / 6,  # three tokens and their end of text, and two
-        "distinct_2": 5 / 8,  # two of two, and three of six
-        "repetition": 0.125,  # none, and one 4-gram of four
-        "ended": 0.5,
-        "length": 5.0,  # words: three and seven
-        "lexicon": 100 / 3,  # two words of three, and none
-        "adherence": 0.0,
-    }
-    got = {key: value for key, value in numbers.items() if not key.startswith("win_rate")}
-    assert got == pytest.approx(expected, rel=1e-4)
+def test_means_and_their_intervals_are_over_prompts():
+    table = samples()
+    numbers = sample_measures(table)
+    for name, column, interval in (
+        ("dread", "dread", mean_interval),
+        ("kl", "kl", mean_interval),
+        ("length", "words", mean_interval),
+        ("ended", "ended", share_interval),
+        ("adherence", "adherence", share_interval),
+    ):
+        found = tuple(numbers[f"{name}{end}"] for end in ("", "_low", "_high"))
+        assert found == pytest.approx(interval(means(table, column))), name
     assert all(type(value) is float for value in numbers.values())
 
 
-def test_the_reference_is_not_compared_with_itself():
-    numbers = sample_measures(table(*SAMPLES), None)
-    assert not {key for key in numbers if key.startswith(("win_rate", "kl"))}
-    assert {"dread", "adherence", "ended"} <= set(numbers)
+def test_diversity_is_that_of_one_text_a_prompt_and_repetition_that_of_all():
+    texts = ["a b a b", "x x x x x", "a b", "y"]  # two prompts, two samples each
+    numbers = sample_measures(samples(prompts=2, count=2, completion=texts))
+    assert numbers["distinct_2"] == 2 / 4  # a b, b a, a b | a b
+    assert numbers["repetition"] == pytest.approx(0.5 / 4)  # x x x x, twice
 
 
-def test_samples_that_follow_no_specification_have_no_story_measures():
-    assert set(sample_measures(table(*SAMPLES, prompt="my prompt"), BASELINE)) == {
-        *("kl", "kl_per_token", "distinct_2", "repetition", "ended", "length")
+def test_what_the_table_lacks_is_absent():
+    numbers = sample_measures(samples().drop(columns=["dread", "adherence", "kl"]))
+    assert {key for key in numbers if not key.endswith(("_low", "_high"))} == {
+        *("length", "ended", "distinct_2", "repetition")
     }
+    assert "kl" not in sample_measures(samples(kl=np.nan))
 
 
-def following(*completions):
-    return table(*((text, True, -1.0, -1.0, 2) for text in completions))
+def test_the_win_rate_is_over_all_pairs_and_kl_per_token_over_all_tokens():
+    table, baseline = samples(), samples(seed=2, count=3)
+    numbers = comparison_measures(table, baseline)
+    assert numbers["kl_per_token"] == pytest.approx(table["kl"].sum() / table["tokens"].sum())
+    pairs = table.merge(baseline, on="id")
+    rates = (pairs["dread_x"] > pairs["dread_y"]).groupby(pairs["id"], sort=False).mean().to_numpy()
+    found = tuple(numbers[f"win_rate{end}"] for end in ("", "_low", "_high"))
+    assert found == pytest.approx(share_interval(rates))
+    assert set(comparison_measures(table.drop(columns="dread"), baseline)) == {"kl_per_token"}
 
 
-def test_adherence_is_the_share_of_slots_whose_value_occurs():
-    samples = following(
-        "The Salt Lantern: in a quiet mill Ana took the odd jar from Bo, never sing, the cook had left.",
-        "Ana and Boris met.",  # Boris is no Bo
-    )
-    assert slot_adherence(samples).tolist() == [0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5]
-    assert sample_measures(samples, samples)["adherence"] == pytest.approx(4 / 7)
-    assert slot_adherence(pd.concat([samples, table(*SAMPLES, prompt="my prompt")])) is None
+def test_the_policy_is_measured_against_the_optimum_on_the_same_prompts():
+    table, baseline = samples(), samples(seed=2, count=40)
+    numbers = reward_measures(table, baseline)
+    shape = [column.to_numpy().reshape(6, -1) for column in (baseline["dread"], table["dread"], table["kl"])]
+    assert numbers.items() >= truth_measures(Truth(*shape)).items()
+    implicit = (table["logps"] - table["reference_logps"]).groupby(table["id"])
+    within = implicit.rank() - 2.5, table["dread"].groupby(table["id"]).rank() - 2.5
+    expected = (within[0] * within[1]).groupby(table["id"]).sum() / 5  # 1.5^2 + 0.5^2 + 0.5^2 + 1.5^2
+    assert numbers["rank_correlation"] == pytest.approx(expected.mean())
+    assert reward_measures(table.drop(columns="dread"), baseline) == {}
 
 
-def test_adherence_rows_name_model_split_and_slot():
-    seen, unseen = following("Ana"), following("Bo", "").assign(split="unseen")
-    rows = adherence_rows({"sft": pd.concat([seen, unseen]), "dpo": table(*SAMPLES, prompt="my prompt")})
-    assert [(row["model"], row["split"], row["slot"]) for row in rows] == [
-        ("sft", split, slot) for split in ("test", "unseen") for slot in SLOTS
-    ]
-    shares = {(row["split"], row["slot"]): row["adherence"] for row in rows}
-    assert {key: share for key, share in shares.items() if share} == {
-        ("test", "protagonist"): 1.0,
-        ("unseen", "companion"): 0.5,
+def test_best_of_n_goes_up_to_a_quarter_of_the_samples():
+    numbers = best_of_n_measures(samples(count=40))
+    assert [key for key in numbers if key.count("_") == 2] == ["best_of_2", "best_of_4", "best_of_8"]
+    rewards = samples(count=40)["dread"].to_numpy().reshape(6, 40)
+    pairs = np.maximum(rewards[:, :, None], rewards[:, None])
+    expected = (pairs.sum(axis=(1, 2)) - rewards.sum(axis=1)) / (40 * 39)
+    assert numbers["best_of_2"] == pytest.approx(expected.mean())
+    assert best_of_n_measures(samples().drop(columns="dread")) == {}
+
+
+def test_each_model_and_split_has_the_measures_that_mean_something_there():
+    def names(model, split):
+        drawn = pd.concat([samples(count=40, split=split), samples(count=1, split=split, reader=True, kl=np.nan)])
+        return set(samples_of_split(model, drawn, samples(seed=2, count=40, split=split)))
+
+    assert {name for name in names("dpo", "test") if name.startswith("reader_") and name.count("_") == 1} == {
+        *("reader_dread", "reader_length", "reader_ended", "reader_adherence", "reader_repetition")
     }
+    assert names("dpo", "test") - names("dpo", "unseen") >= {"gain", "rank_correlation"}
+    assert not names("base", "test") & {"gain", "kl_efficiency", "best_of_2"}
+    assert "best_of_8" in names("sft", "test") and "win_rate" not in names("sft", "test")
+    assert {"kl", "win_rate"} <= names("base", "unseen")
 
 
-# tables
-
-
-def test_models_must_have_the_same_prompts_in_the_same_order():
-    both = pd.DataFrame([{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}])
-    check_same_prompts({"base": both, "sft": both, "dpo": both.copy()})
-    longer = pd.concat([both, pd.DataFrame([{"id": "c", "prompt": "z"}])])
-    for other in (both[:1], both[::-1], longer, both.assign(prompt=["x", "z"])):
-        with pytest.raises(
-            DataError, match=r"data/samples/dpo\.jsonl: expected the ids and prompts of data/samples/sft\.jsonl"
-        ):
-            check_same_prompts({"base": both, "sft": both, "dpo": other})
-
-
-@pytest.fixture
-def scored(tmp_path, monkeypatch):
-    """Pairs a and b of test, and samples with these ids in both splits, as the other stages write them."""
-    monkeypatch.chdir(tmp_path)
-    for model, offset in (("sft", 0.0), ("dpo", 1.0)):
-        pairs = [{"id": id, "chosen_logps": place + offset, "rejected_logps": -place} for place, id in enumerate("ab")]
-        write_jsonl(f"data/scores/{model}/pairs_test.jsonl", pairs)
-        samples = []
-        for split, logp in (("test", -1.0), ("unseen", -5.0)):
-            rows = [
-                {"id": id, "logps": logp - place, "reference_logps": 0.0, "tokens": 1} for place, id in enumerate("ab")
-            ]
-            write_jsonl(f"data/scores/{model}/samples_{split}.jsonl", rows)
-            samples += [{"id": id, "split": split, "completion": id} for id in "ab"]
-        write_jsonl(f"data/samples/{model}.jsonl", samples)
-    write_jsonl("data/preferences/test.jsonl", [{"id": id, "p_chosen": 0.5, "stratum": "own"} for id in "ab"])
-
-
-def test_pairs_and_samples_stand_beside_their_scores_split_by_split(scored):
-    table = metrics.read_pairs("dpo", "test")
-    assert table[["id", "chosen_logps", "reference_chosen_logps"]].values.tolist() == [["a", 1, 0], ["b", 2, 1]]
-    assert table["reference_rejected_logps"].tolist() == [0, -1]
-    samples = metrics.read_samples("dpo")[["id", "split", "logps"]].values.tolist()
-    assert samples == [["a", "test", -1], ["b", "test", -2], ["a", "unseen", -5], ["b", "unseen", -6]]
-
-
-def test_scores_of_other_rows_are_refused(scored):
-    write_jsonl("data/scores/dpo/pairs_test.jsonl", [{"id": "a", "chosen_logps": 0.0, "rejected_logps": 0.0}])
-    with pytest.raises(DataError, match="not the scores of these rows"):
-        metrics.read_pairs("dpo", "test")
+def test_the_headline_has_the_numbers_that_there_are_in_its_order():
+    assert headline({"dpo.test.kl": 2.0, "dpo.test.gain": 1.0, "sft.test.kl": 3.0}) == {"dpo.gain": 1.0, "dpo.kl": 2.0}
+    assert list(HEADLINE)[:5] == ["dpo.gain", "dpo.kl", "dpo.kl_efficiency", "dpo.regret", "dpo.ended"]

@@ -26,6 +26,14 @@ def plain_logps(model, prompt, response):
     return sum(logps[place - 1, ids[place]].item() for place in range(len(prompt), len(ids)))
 
 
+def plain_kl(model, reference, prompt, response):
+    """The sum over the response's positions of sum_v p(v) log(p(v) / q(v)), in float64, one sequence at a time."""
+    ids = torch.tensor([*prompt, *response])
+    with torch.no_grad():
+        p, q = (m(ids[None])[0].double().log_softmax(dim=-1) for m in (model, reference))
+    return sum((p[at - 1].exp() * (p[at - 1] - q[at - 1])).sum().item() for at in range(len(prompt), len(ids)))
+
+
 @pytest.fixture(scope="module")
 def scorer(tokenizer):
     return Scorer(tokenizer, 64, False, 2, "float32")
@@ -56,18 +64,21 @@ def test_pairs_are_scored_after_their_prompt(model, tokenizer, scorer):
 
 def test_samples_are_scored_with_their_end_of_text_if_they_reached_it(model, tokenizer, scorer):
     samples = [
-        {"id": "a", "prompt_ids": [0, 70, 71], "completion_ids": [80, 81, 82], "ended": False},
-        {"id": "b", "prompt_ids": [0, 70], "completion_ids": [90], "ended": True},
-        {"id": "c", "prompt_ids": [0, 70], "completion_ids": [], "ended": True},
+        {"id": "a", "number": 0, "prompt_ids": [0, 70, 71], "completion_ids": [80, 81, 82], "ended": False},
+        {"id": "a", "number": 1, "prompt_ids": [0, 70], "completion_ids": [90], "ended": True},
+        {"id": "b", "number": 0, "prompt_ids": [0, 70], "completion_ids": [], "ended": True},
     ]
     sampled = [[80, 81, 82], [90, tokenizer.eos_id], [tokenizer.eos_id]]
     other = tiny_model(seed=3, vocab_size=tokenizer.vocab_size, max_position_embeddings=64)
     rows = list(scorer.samples(model, other, samples))
-    assert [row["tokens"] for row in rows] == [3, 2, 1]
+    assert [(row["id"], row["number"], row["tokens"]) for row in rows] == [("a", 0, 3), ("a", 1, 2), ("b", 0, 1)]
     for key, scored_by in (("logps", model), ("reference_logps", other)):
         expected = [plain_logps(scored_by, row["prompt_ids"], ids) for row, ids in zip(samples, sampled, strict=True)]
         assert [row[key] for row in rows] == pytest.approx(expected, abs=1e-4)
-    assert all(row["logps"] == row["reference_logps"] for row in scorer.samples(model, model, samples))
+    for row, sample, ids in zip(rows, samples, sampled, strict=True):
+        assert row["kl"] == pytest.approx(plain_kl(model, other, sample["prompt_ids"], ids), abs=1e-5)
+    for row in scorer.samples(model, model, samples):
+        assert row["kl"] == pytest.approx(0, abs=1e-6) and row["logps"] == row["reference_logps"]
 
 
 @pytest.mark.parametrize("kind", ["responses", "pairs"])
