@@ -1,35 +1,22 @@
 """The commands of python -m picollm: write, verdict and clean. Heavy imports are inside functions, so that --help is quick."""
 
 import argparse
-import dataclasses
-import random
 
 from picollm.stories.spec import SLOTS
 
 SEEDS = 2**31
+MOST_STORIES = 10_000
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m picollm",
-        description="Write a horror story with a trained model, or remove the saved state of unfinished training runs. "
+        description="Write a horror story with a trained model, say whether a run is better than another, or remove the saved state of "
+        "unfinished training runs. "
         "The pipeline itself is run by DVC: dvc repro, dvc exp run.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    write = commands.add_parser(
-        "write",
-        help="write a story for a random or given specification",
-        description="Compose a random specification, with the given slots fixed, and write a story that follows it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    write.add_argument("--model", default="models/dpo", metavar="DIR", help="a model directory")
-    write.add_argument(
-        "--seed", type=_seed, metavar="N", default=argparse.SUPPRESS, help="random seed (default: a new one, printed)"
-    )
-    for slot in SLOTS:
-        write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
-    write.epilog = f"Slots: {', '.join(f'--{slot} TEXT' for slot in SLOTS)}."
-    write.set_defaults(run=write_story)
+    _add_write(commands)
     verdict = commands.add_parser(
         "verdict",
         help="say whether a run is better than another",
@@ -51,29 +38,41 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def write_story(options: argparse.Namespace) -> None:
-    """Print a specification and a model's story for it."""
-    from picollm.core import config
-    from picollm.inference.sampling import complete
-    from picollm.inference.settings import Reader, Sample
-    from picollm.model import runtime
-    from picollm.model.directory import load_model_and_tokenizer
-    from picollm.stories.compose import Parts, compose
-    from picollm.stories.spec import prompt_text
-    from picollm.text.settings import Truncation
-
-    seed = getattr(options, "seed", random.SystemRandom().randrange(SEEDS))
-    loaded = config.load(Sample, Reader, Truncation)
-    model, tokenizer = load_model_and_tokenizer(options.model)
-    given = {slot: getattr(options, slot) for slot in SLOTS if getattr(options, slot) is not None}
-    spec = dataclasses.replace(compose(Parts.whole(), random.Random(seed)), **given)
-    prompt = prompt_text(spec)
-    device = runtime.set_up()
-    ((completion,),) = complete(
-        model.to(device), tokenizer, [prompt], [[seed]], loaded.sample, loaded.reader, loaded.truncate
+def _add_write(commands) -> None:
+    write = commands.add_parser(
+        "write",
+        help="write a story for a random or given specification, or for any prompt",
+        description="Compose a random specification of the parts that the model was trained on, with the given slots fixed, and write "
+        "a story that follows it; or continue any prompt.",
     )
-    print(f"{prompt}{completion['completion']}")
-    print(f"\n(seed {seed}{'' if completion['ended'] else ', cut off at sample.max_new_tokens'})")
+    write.add_argument("--model", default="models/dpo", metavar="DIR", help="a model directory (default: models/dpo)")
+    write.add_argument("--prompt", metavar="TEXT", help="continue this text, for a model that knows no specifications")
+    write.add_argument("--unseen", action="store_true", help="compose of the parts that were withheld from training")
+    write.add_argument("--seed", type=_seed, metavar="N", help="random seed (default: a new one, printed)")
+    write.add_argument("--temperature", type=float, metavar="T", help="0 is greedy (default: reader.temperature)")
+    write.add_argument("--top-p", type=float, metavar="P", help="1 keeps every token (default: reader.top_p)")
+    write.add_argument(
+        "--best-of",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="draw N stories and print the one with the most dread: the baseline that needs no training",
+    )
+    for slot in SLOTS:
+        write.add_argument(f"--{slot}", metavar="TEXT", help=argparse.SUPPRESS)
+    write.epilog = f"Slots: {', '.join(f'--{slot} TEXT' for slot in SLOTS)}."
+    write.set_defaults(run=print_story, refuse=write.error)
+
+
+def print_story(options: argparse.Namespace) -> None:
+    """Print a prompt and a model's story for it."""
+    given = {slot: value for slot in SLOTS if (value := getattr(options, slot)) is not None}
+    if options.prompt is not None and (given or options.unseen):
+        options.refuse("--prompt is the whole prompt; expected neither slots nor --unseen beside it")
+    from picollm.write import write
+
+    decoding = {"temperature": options.temperature, "top_p": options.top_p}
+    print(write(options.model, options.prompt, given, options.unseen, options.seed, decoding, options.best_of))
 
 
 def print_verdict(options: argparse.Namespace) -> None:
@@ -101,6 +100,12 @@ def clean_states(options: argparse.Namespace) -> None:
 def _seed(text: str) -> int:
     if not (text.isdecimal() and int(text) < SEEDS):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 0 to {SEEDS - 1}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) <= MOST_STORIES):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 to {MOST_STORIES}")
     return int(text)
 
 

@@ -11,10 +11,11 @@ import torch
 from picollm import cli
 from picollm.core import config
 from picollm.core.errors import DataError, PicollmError
-from picollm.inference.sampling import complete
-from picollm.inference.settings import Sample
+from picollm.inference.sampling import complete, sample_seed
+from picollm.inference.settings import Reader, Sample
 from picollm.model.directory import load_model_and_tokenizer, save_model
 from picollm.stories.compose import Parts, compose
+from picollm.stories.dread import dread
 from picollm.stories.spec import SLOTS, parse_prompt, prompt_text
 from picollm.text.tokenizer import train_bpe
 from picollm.training import lock
@@ -22,6 +23,7 @@ from picollm.training.resume import State
 from tests.tiny import tiny_model
 
 ROOT = Path(__file__).parents[1]
+SEEN, WITHHELD = Parts.split(1, 0.15)  # seed and stories.withheld of params.yaml
 HEAVY = ("torch", "numpy", "tokenizers", "tiktoken", "safetensors", "pydantic", "datasets", "pyarrow", "matplotlib")
 
 
@@ -83,8 +85,8 @@ def test_a_mistaken_command_line_shows_the_usage(arguments):
 
 def test_a_story_follows_its_specification_which_the_seed_decides(write):
     output = write("--seed", "3")
-    assert specification(output) == compose(Parts.whole(), Random(3))
-    assert "\n(seed 3" in output
+    assert specification(output) == compose(SEEN, Random(3))
+    assert "\n(seed 3, dread " in output
     assert write("--seed", "3") == output
     assert specification(write("--seed", "4")) != specification(output)
 
@@ -95,25 +97,91 @@ def test_without_a_seed_a_random_one_is_printed_that_reproduces_the_story(write)
     assert write("--seed", seed) == output
 
 
-def test_a_story_that_is_cut_says_so_and_one_that_ended_does_not(write):
-    settings = config.load(Sample).sample
+def drawn(prompt, seeds, **decoding):
+    """The completions of a prompt for the seeds, drawn as a reader does but for `decoding`."""
+    loaded = config.load(Sample, Reader)
     model, tokenizer = load_model_and_tokenizer("models/dpo")
+    reader = Reader(**(loaded.reader.model_dump() | decoding))
+    return complete(model, tokenizer, [prompt], [seeds], loaded.sample, reader, False)[0]
+
+
+def test_a_story_that_is_cut_says_so_and_one_that_ended_does_not(write):
     seen = set()
     for seed in range(60):  # 16 tokens of a random model, each the end of text with a chance of about 1 in 270
         output = write("--seed", str(seed))
         prompt = prompt_text(specification(output))
-        completion = complete(model, tokenizer, [prompt], [seed], settings, False)[0]
+        (completion,) = drawn(prompt, [seed])
+        score = f"dread {dread(completion['completion']):.1f}"
         cut = "" if completion["ended"] else ", cut off at sample.max_new_tokens"
-        assert output == f"{prompt}{completion['completion']}\n\n(seed {seed}{cut})\n"
+        assert output == f"{prompt}{completion['completion']}\n\n(seed {seed}, {score}{cut})\n"
         seen.add(completion["ended"])
     assert seen == {True, False}
 
 
 def test_given_slots_are_in_the_specification_and_the_others_are_unchanged(write):
-    random = compose(Parts.whole(), Random(3))
+    random = compose(SEEN, Random(3))
     spec = specification(write("--seed", "3", "--rule", "never whistle", "--title", "The Tin Moth"))
     assert (spec.rule, spec.title) == ("never whistle", "The Tin Moth")
     assert all(getattr(spec, slot) == getattr(random, slot) for slot in SLOTS if slot not in ("rule", "title"))
+
+
+def test_unseen_parts_are_used_if_asked_for(write):
+    assert specification(write("--seed", "3", "--unseen")) == compose(WITHHELD, Random(3))
+
+
+def test_any_prompt_is_continued_as_it_is(write):
+    prompt = "The cat\n sat 'on' the mat:"
+    (completion,) = drawn(prompt, [5])
+    assert write("--seed", "5", "--prompt", prompt).startswith(f"{prompt}{completion['completion']}\n\n(seed 5, ")
+
+
+def test_temperature_and_top_p_replace_the_readers(write):
+    prompt = "the cat"
+    texts = {}
+    for decoding in ({"temperature": 0.0}, {"temperature": 1.0, "top_p": 1.0}, {"top_p": 0.1}, {}):
+        options = [text for name, value in decoding.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+        output = write("--seed", "5", "--prompt", prompt, *options)
+        (completion,) = drawn(prompt, [5], **decoding)
+        assert output.startswith(f"{prompt}{completion['completion']}\n\n")
+        texts[completion["completion"]] = decoding
+    assert len(texts) >= 3
+
+
+def test_the_best_of_several_has_the_most_dread_and_the_first_is_that_of_the_seed_alone(write, monkeypatch):
+    monkeypatch.setattr("picollm.write.dread", len)  # of a random model's texts no word is in the lexicon
+    completions = drawn("the cat", [5, *(sample_seed(5, str(number)) for number in range(1, 6))])
+    lengths = [len(completion["completion"]) for completion in completions]
+    best = completions[lengths.index(max(lengths))]["completion"]
+    output = write("--seed", "5", "--prompt", "the cat", "--best-of", "6")
+    facts = f"seed 5, dread {max(lengths)}.0, the best of 6, whose mean is {sum(lengths) / 6:.1f}"
+    assert output.startswith(f"the cat{best}\n\n({facts}")
+    assert write("--seed", "5", "--prompt", "the cat").startswith(f"the cat{completions[0]['completion']}\n\n(seed 5")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--temperature", "-1"], "--temperature -1.0: Input should be greater than or equal to 0"),
+        (["--temperature", "1e-9"], "--temperature 1e-09: expected 0 .greedy. or at least 1e-06"),
+        (["--temperature", "nan"], "--temperature nan: "),
+        (["--top-p", "0"], "--top-p 0.0: Input should be greater than or equal to"),
+        (["--prompt", " \n"], "--prompt: ' .n'; expected text"),
+        (["--prompt", "the cat " * 600], "a prompt of .* tokens and sample.max_new_tokens"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(write, options, message):
+    with pytest.raises(PicollmError, match=message):
+        write(*options)
+
+
+@pytest.mark.parametrize(
+    "options", [["--prompt", "x", "--title", "y"], ["--prompt", "x", "--unseen"], ["--best-of", "0"]]
+)
+def test_options_that_contradict_each_other_end_in_a_usage_message(write, options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        write(*options)
+    assert ended.value.code == 2
+    assert "usage: python -m picollm write" in capsys.readouterr().err
 
 
 def test_every_slot_can_be_given(write):

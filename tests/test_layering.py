@@ -19,7 +19,7 @@ LAYERS = [
     {"training"},
     {"preference"},
     {"scoring", "evaluation", "lab"},
-    {"parameters", "verdict"},
+    {"parameters", "verdict", "write"},
     {"cli"},
     {"__main__"},
 ]

@@ -28,11 +28,20 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
+class Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        """Does nothing: weights are loaded, or drawn by `initialise`. Drawing them on the meta device, like any arithmetic there,
+        imports PyTorch's compiler, which takes a second."""
+
+
 class Linear(nn.Linear):
     """Without bias: [.., in_features] -> [.., out_features]."""
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Does nothing, as that of Embedding."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim == 2 and len(x) == 1 and x.device.type == "cpu" and not torch.is_grad_enabled():
@@ -97,7 +106,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
@@ -112,7 +121,7 @@ class Transformer(nn.Module):
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
-        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu") / config.head_dim
         self.attend = Layout.attend  # replaced by a wrapper when the blocks are compiled
         self.register_buffer("inverse_frequencies", config.rope_theta**-exponents, persistent=False)
 

@@ -153,5 +153,6 @@ def test_a_sample_depends_on_its_model_id_number_and_seed_and_not_on_the_other_r
 def test_only_the_readers_samples_depend_on_the_readers_settings(model, tokenizer):
     narrow, wide = (sampled(model, tokenizer, rows("test-0"), reader=reader) for reader in (GREEDY, UNTRUNCATED))
     assert [row for row in narrow if not row["reader"]] == [row for row in wide if not row["reader"]]
+    assert wide[-1]["completion_ids"] != wide[0]["completion_ids"]  # it has a seed of its own
     made, _ = greedy(model, narrow[-1]["prompt_ids"], 10, tokenizer.eos_id)
     assert narrow[-1]["completion_ids"] == made != wide[-1]["completion_ids"]

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,12 @@ def test_a_vocabulary_below_the_tokenizers_is_refused(tmp_path, tokenizer):
         CheckpointError, match=f"vocab_size is {tokenizer.vocab_size - 1}; expected at least {tokenizer.vocab_size}"
     ):
         load_model_and_tokenizer(tmp_path / "m")
+
+
+def test_loading_imports_no_compiler(folder):
+    code = f"from picollm.model.directory import load_model; import sys; load_model({str(folder)!r})"
+    code += "; sys.exit('torch._dynamo' in sys.modules)"  # takes a second to import
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
 
 
 def test_transformers_generates_the_greedy_text_of_picollm(folder):
