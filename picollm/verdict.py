@@ -156,7 +156,7 @@ def conclusion(found: dict[str, Difference], prompts: int) -> str:
     better, worse = (
         ", ".join(f"{name} ({_change(found[name])})" for name in counted if signs[name] == sign) for sign in (1, -1)
     )
-    if all(difference.low == difference.high == 0 for difference in found.values()):
+    if all(difference.low == difference.high == 0 for difference in found.values() if difference.known):
         return "Equal: nothing differs."
     if better and worse:
         return f"Cannot tell, a trade: better in {better}; worse in {worse}. Compare at equal gain (dpo.beta, dpo.lr). {SEEDS}"

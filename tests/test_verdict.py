@@ -91,6 +91,12 @@ def test_a_run_compared_with_itself_is_equal():
     assert all("equal" in line for line in found[2:-1])
 
 
+def test_runs_are_equal_although_the_optimum_is_not_known():
+    beyond = run(shift=5.0)
+    assert "unknown" in "".join(lines(beyond, beyond))
+    assert sentence(beyond, beyond) == "Equal: nothing differs."
+
+
 def test_the_number_of_prompts_grows_with_the_square_of_the_interval():
     noisy = {"gain": Difference(1.0, 1.1, -0.2, 0.4), "kl_efficiency": Difference(0.5, 0.5, -1.0, 1.0)}
     text = conclusion(noisy | {"KL, nats": Difference(1.0, 1.0, -1.0, 1.0)}, prompts=10)
