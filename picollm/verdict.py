@@ -153,15 +153,16 @@ def conclusion(found: dict[str, Difference], prompts: int) -> str:
         counted, signs[KL] = [name for name in counted if name != EFFICIENCY] + [KL], -signs[KL]
     elif signs[EFFICIENCY] and abs(found[GAIN].after - found[GAIN].before) < EQUAL_GAIN * abs(found[GAIN].before):
         counted.remove(GAIN)
+    equal_gain = f"; gain ({_change(found[GAIN])}) counts as equal" if GAIN not in counted and signs.get(GAIN) else ""
     better, worse = (
         ", ".join(f"{name} ({_change(found[name])})" for name in counted if signs[name] == sign) for sign in (1, -1)
     )
     if all(difference.low == difference.high == 0 for difference in found.values() if difference.known):
         return "Equal: nothing differs."
     if better and worse:
-        return f"Cannot tell, a trade: better in {better}; worse in {worse}. Compare at equal gain (dpo.beta, dpo.lr). {SEEDS}"
+        return f"Cannot tell, a trade: better in {better}; worse in {worse}{equal_gain}. Compare at equal gain (dpo.beta, dpo.lr). {SEEDS}"
     if better or worse:
-        return f"{'Better' if better else 'Worse'} in {better or worse}. {SEEDS}"
+        return f"{'Better' if better else 'Worse'} in {better or worse}{equal_gain}. {SEEDS}"
     return f"Cannot tell: all within noise. {_needed(found, counted, prompts)}{SEEDS}"
 
 

@@ -60,7 +60,7 @@ class KeyValueCache:
     def decode(self, step: int) -> list[Attend]:
         """For each layer, attention of one new token per row, the `step`-th generated one (from 0), to itself and all before it."""
         count, end = len(self.prompt_of_row), self.start + step + 1
-        mask = None if self.mask is None else self.mask[..., :end] if not self.shared else self.mask
+        mask = self.mask if self.shared or self.mask is None else self.mask[..., :end]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             stored = self.rows[layer, :, :count]
