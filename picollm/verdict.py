@@ -129,9 +129,9 @@ def lines(before: Run, after: Run) -> list[str]:
     found = differences(before, after)
     samples = len(after.of_model(POLICY)) // len(after.prompts)
     header = f"{after.name} against {before.name}: {len(after.prompts)} test prompts, {samples} samples each, temperature 1, no top-p"
-    rows = [header, f"{'':16}{before.name:>12.12}{after.name:>12.12}  difference (95 %)"]
+    rows = [header, f"{'':16}{before.name:>18.16}{after.name:>18.16}  difference (95 %)"]
     for name, difference in found.items():
-        rows.append(f"{name:16}{_number(difference.before):>12}{_number(difference.after):>12}  {_shown(difference)}")
+        rows.append(f"{name:16}{_number(difference.before):>18}{_number(difference.after):>18}  {_shown(difference)}")
     ceiling = after.pairs["ceiling"].mean()
     if ceiling < 1:
         rows[-1] += f"; ceiling {ceiling:.3f}"
