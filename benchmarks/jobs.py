@@ -245,7 +245,7 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
         validation=rows,
         settings=settings,
         steps=1,
-        seed=1,
+        seed=(1,),
         precision=precision,
         strategy="ddp",
         compile=compile,

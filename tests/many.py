@@ -41,7 +41,7 @@ def main():
         validation=validation,
         settings=training(micro_batch_size=3, batch_size=7, checkpoint_every=int(every), weight_decay=0.0),
         steps=6,
-        seed=4,
+        seed=(4,),
         precision="float32",
         strategy=strategy,
         compile=compile,
