@@ -14,7 +14,8 @@ def calibration_measures(margins: np.ndarray, differences: np.ndarray, p_chosen:
 
     - `calibration_slope`: sum(d m) / sum(d^2), the margin per unit of true reward; no intercept, for the order of a pair is arbitrary;
     - `calibration_target`: the same of the rule's own log-odds, which is 1 / temperature for Bradley-Terry labels;
-    - `calibration`: their quotient with its 95 % interval: 1 is calibrated, above is overconfident;
+    - `calibration`: their quotient with its 95 % interval: 1 is calibrated, above is overconfident; absent unless the target is positive,
+      that is, the rule prefers more reward;
     - `calibration_kl`: mean KL(p || sigmoid(m)) in nats, the loss above the least possible.
 
     Empty if all differences are 0.
@@ -26,18 +27,20 @@ def calibration_measures(margins: np.ndarray, differences: np.ndarray, p_chosen:
     log_odds = np.log(p) - np.log1p(-p)
     target = float((differences * log_odds).sum() / squares.sum())
     weights = bootstrap_weights(len(margins))
-    low, high = percentile_interval((weights @ (differences * margins)) / (weights @ squares))
+    known = weights @ squares > 0  # a resample of few pairs may have none whose rewards differ
+    low, high = percentile_interval((weights @ (differences * margins))[known] / (weights @ squares)[known])
     slope = float((differences * margins).sum() / squares.sum())
     cross_entropy = p * np.logaddexp(0, -margins) + (1 - p) * np.logaddexp(0, margins)
     entropy = -(p * np.log(p) + (1 - p) * np.log1p(-p))
-    return {
+    numbers = {
         "calibration_slope": slope,
         "calibration_target": target,
-        "calibration": slope / target,
-        "calibration_low": low / target,
-        "calibration_high": high / target,
         "calibration_kl": float((cross_entropy - entropy).mean()),
     }
+    if target > 0:
+        ends = {"calibration": slope, "calibration_low": low, "calibration_high": high}
+        numbers |= {name: value / target for name, value in ends.items()}
+    return numbers
 
 
 def reliability(margins: np.ndarray, p_chosen: np.ndarray) -> list[dict[str, float]]:

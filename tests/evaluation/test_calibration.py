@@ -47,6 +47,28 @@ def test_a_certain_label_is_finite_and_equal_rewards_say_nothing():
     assert calibration_measures(np.ones(3), np.zeros(3), np.full(3, 0.5)) == {}
 
 
+@pytest.mark.parametrize("p", [0.5, 0.3])
+def test_a_rule_that_does_not_prefer_more_reward_has_a_target_but_no_calibration(p):
+    found = calibration_measures(np.array([1.0, 2.0]), np.array([1.0, 3.0]), np.full(2, p))
+    assert found["calibration_target"] == pytest.approx(math.log(p / (1 - p)) * 4 / 10)
+    assert set(found) == {"calibration_slope", "calibration_target", "calibration_kl"}
+
+
+def test_resamples_in_which_no_rewards_differ_are_left_out():
+    # Three of ten resamples lack the third pair, the only one that tells a slope.
+    found = calibration_measures(np.array([1.0, 2.0, 6.0]), np.array([0.0, 0.0, 3.0]), np.array([0.5, 0.5, 0.9]))
+    slope = 2 / (math.log(9) / 3)
+    assert [found[f"calibration{end}"] for end in ("", "_low", "_high")] == pytest.approx([slope] * 3)
+
+
+def test_the_groups_of_the_reliability_curve_are_those_of_the_margin():
+    # Twenty entries, two a group; the rule has the opposite order of the margins.
+    margins = np.arange(1.0, 11.0)
+    rows = reliability(margins, 0.95 - margins / 25)
+    top = [1 / (1 + math.exp(-9)), 1 / (1 + math.exp(-10))]
+    assert rows[-1] == {"predicted": pytest.approx(np.mean(top)), "rule": pytest.approx(0.95 - 9.5 / 25), "pairs": 2}
+
+
 def test_the_reliability_curve_of_a_calibrated_policy_is_the_diagonal():
     differences, p = pairs(5000)
     rows = reliability(differences / TAU, p)
