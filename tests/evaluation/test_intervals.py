@@ -96,6 +96,13 @@ def test_shares_that_hardly_vary_have_a_narrower_one():
     assert (low, high) == pytest.approx((0.75 - spread, 0.75 + spread), abs=1e-3)
 
 
+def test_the_variance_between_few_prompts_is_the_unbiased_one():
+    # Four shares 0.05 from their mean: a variance of 4 * 0.0025 / 3, that of their mean a quarter of it.
+    found = share_interval(np.array([0.7, 0.8, 0.7, 0.8]))
+    count = 0.75 * 0.25 / (0.0025 / 3)
+    assert found == pytest.approx((0.75, *wilson_interval(0.75 * count, count)))
+
+
 def test_bootstrap_weights_are_counts_of_whole_prompts_and_always_the_same():
     weights = bootstrap_weights(7, draws=50)
     assert weights.shape == (50, 7)

@@ -104,6 +104,12 @@ def test_adherence_counts_whole_words_only():
     assert found_slots("(Ola's rule: never open the cellar door after sunset.)") == {"protagonist", "rule"}
 
 
+def test_punctuation_of_a_value_stands_for_itself():
+    values = {"rule": "never answer after 2 a.m.", "twist": "who (or what) knocked?"}
+    assert adherence(values, "Never answer after 2 a.m.! But who (or what) knocked?") == {"rule": True, "twist": True}
+    assert adherence(values, "never answer after 2 acme and who or what knocked") == {"rule": False, "twist": False}
+
+
 def test_distinct_2_is_over_all_texts_together():
     # a b, b a, a b | a b: four bigrams, two of them different.
     assert distinct_2(["a b a b", "A, b"]) == 2 / 4

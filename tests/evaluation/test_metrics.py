@@ -165,6 +165,16 @@ def test_the_policy_is_measured_against_the_optimum_on_the_same_prompts():
     assert reward_measures(table.drop(columns="dread"), baseline) == {}
 
 
+def test_a_prompt_whose_samples_are_equally_good_has_no_rank_correlation():
+    table, baseline = samples(), samples(seed=2, count=40)
+    equal = table.assign(dread=table["dread"].where(table["id"] != "test-2", 5.0))
+    others = table[table["id"] != "test-2"], baseline[baseline["id"] != "test-2"]
+    expected = reward_measures(*others)
+    for end in ("", "_low", "_high"):
+        assert reward_measures(equal, baseline)[f"rank_correlation{end}"] == expected[f"rank_correlation{end}"]
+    assert "rank_correlation" not in reward_measures(table.assign(dread=5.0), baseline)
+
+
 def test_best_of_n_goes_up_to_a_quarter_of_the_samples():
     numbers = best_of_n_measures(samples(count=40))
     assert [key for key in numbers if key.count("_") == 2] == ["best_of_2", "best_of_4", "best_of_8"]

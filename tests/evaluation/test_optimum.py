@@ -131,3 +131,13 @@ def test_the_kl_of_best_of_n_is_at_most_its_bound(n):
     exact = (best * np.log(best / p)).sum(axis=1)
     assert (exact <= best_of_n_kl(n) + 1e-9).all()
     assert best_of_n_kl(1) == 0
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_the_bound_is_reached_by_many_sequences_of_different_reward_and_not_by_equal_rewards(n):
+    below = np.linspace(0, 1, 10_001) ** n
+    best = np.diff(below)  # of 10,000 equally likely sequences, in the order of their reward
+    assert (best * np.log(best * 10_000)).sum() == pytest.approx(best_of_n_kl(n), abs=1e-3)
+    # Half of them have the higher reward: it is reached unless all n have the lower.
+    higher = 1 - 0.5**n
+    assert higher * math.log(2 * higher) + (1 - higher) * math.log(2 * (1 - higher)) < 0.8 * best_of_n_kl(n)
