@@ -50,7 +50,9 @@ def test_optimum_rows_begin_at_the_reference_and_their_interval_holds_the_curve(
     assert (found[0]["t"], found[0]["kl"], found[0]["dread"]) == (0, 0, pytest.approx(rewards.mean()))
     assert len(found) > 30
     for row in found:
-        assert row["dread_low"] <= row["dread"] <= row["dread_high"]
+        assert (
+            row["dread_low"] <= row["dread"] <= row["dread_high"] < np.inf
+        )  # rows beyond what most resamples know are left out
         assert row["dread"] == pytest.approx(rewards.mean() + row["t"], abs=0.15)  # of normal rewards R = mu + t
     assert list(rows.optimum_rows(pd.DataFrame({"id": ids}))) == []
 
