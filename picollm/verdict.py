@@ -20,6 +20,7 @@ GAIN, EFFICIENCY, KL, REWARD_ACCURACY = "gain", "kl_efficiency", "KL, nats", "re
 NAMES = (GAIN, KL, EFFICIENCY, "dread", "adherence", "ended", REWARD_ACCURACY)
 # Efficiencies compare at equal gain: gains within this share of each other count as equal.
 EQUAL_GAIN = 0.2
+POWER = ((1.96 + 0.84) / 1.96) ** 2  # 0.84: the 80 % point of the standard normal distribution
 SEEDS = "This is of one training run each; -S dpo.seed=2 and 3 show how far seeds vary."
 
 
@@ -167,9 +168,9 @@ def conclusion(found: dict[str, Difference], prompts: int) -> str:
 
 
 def _needed(found: dict[str, Difference], counted: list[str], prompts: int) -> str:
-    """How many prompts would tell the clearest of the differences, if it is as large as it looks."""
+    """How many prompts would tell the clearest of the differences in four of five studies, if it is as large as it looks."""
     factors = {
-        name: ((found[name].high - found[name].low) / 2 / (found[name].after - found[name].before)) ** 2
+        name: POWER * ((found[name].high - found[name].low) / 2 / (found[name].after - found[name].before)) ** 2
         for name in counted
         if found[name].known and found[name].after != found[name].before
     }

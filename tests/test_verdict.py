@@ -1,3 +1,4 @@
+import math
 import re
 
 import numpy as np
@@ -103,7 +104,8 @@ def test_runs_are_equal_although_the_optimum_is_not_known():
 def test_the_number_of_prompts_grows_with_the_square_of_the_interval():
     noisy = {"gain": Difference(1.0, 1.1, -0.2, 0.4), "kl_efficiency": Difference(0.5, 0.5, -1.0, 1.0)}
     text = conclusion(noisy | {"KL, nats": Difference(1.0, 1.0, -1.0, 1.0)}, prompts=10)
-    assert "About 90 prompts would tell a difference in gain" in text  # half the interval is 3 times the difference
+    # Half the interval is 3 times the difference; for a power of 80 % (2.8 / 1.96)^2 as many.
+    assert f"About {math.ceil(10 * 9 * (2.8 / 1.96) ** 2)} prompts would tell a difference in gain" in text
 
 
 def test_beyond_the_known_optimum_the_kl_counts_itself():

@@ -45,11 +45,13 @@ def share_interval(values: np.ndarray) -> tuple[float, float, float]:
 def bootstrap_weights(prompts: int, draws: int = DRAWS, stream: int = 0) -> np.ndarray:
     """The weights of the prompts in bootstrap resamples of whole prompts (Efron 1979): [draws, prompts], rows sum to 1.
 
-    Always the same for equal arguments, so that two runs on the same prompts can be compared resample by resample; runs on different
-    prompts need different `stream`s.
+    One prompt fewer is drawn than there are, which gives a mean the variance that its unbiased estimate has. Always the same for equal
+    arguments, so that two runs on the same prompts can be compared resample by resample; runs on different prompts need different
+    `stream`s.
     """
     rng = np.random.default_rng(stream)
-    return rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=draws) / prompts
+    count = max(prompts - 1, 1)
+    return rng.multinomial(count, np.full(prompts, 1 / prompts), size=draws) / count
 
 
 def percentile_interval(draws: np.ndarray) -> tuple[float, float]:

@@ -49,15 +49,18 @@ class Truth:
 def truth_measures(truth: Truth) -> dict[str, float]:
     """`gain`, `kl_efficiency` and `regret` with 95 % intervals over prompts (`_low`, `_high`); what is unknown is absent.
 
-    `kl_efficiency` is absent if the policy's reward is not above the reference's or beyond the known part of the optimum, `regret` if
-    the policy's KL is, and an end of an interval if it is infinite.
+    `kl_efficiency` is absent if the gain is below the width of its interval, or the policy's reward beyond the known part of the optimum;
+    `regret` if the policy's KL is beyond it; and an end of an interval if it is infinite. The KL of the optimum grows with the square
+    of the gain, so noise adds a share of (standard error / gain)^2 to the efficiency: at most a fifteenth from that gain on.
     """
     prompts = len(truth.reference)
     estimates = truth.measures(np.full((1, prompts), 1 / prompts))
     resamples = truth.measures(bootstrap_weights(prompts))
+    (gain,), (low, high) = estimates["gain"], percentile_interval(resamples["gain"])
+    clear = gain > 0 and gain >= high - low
     numbers: dict[str, float] = {}
     for name, (value,) in estimates.items():
-        if not np.isfinite(value) or (name == "kl_efficiency" and value == 0):
+        if not np.isfinite(value) or (name == "kl_efficiency" and not clear):
             continue
         ends = dict(zip(("low", "high"), percentile_interval(resamples[name]), strict=True))
         numbers |= {name: float(value)} | {f"{name}_{end}": x for end, x in ends.items() if np.isfinite(x)}

@@ -107,7 +107,8 @@ def test_bootstrap_weights_are_counts_of_whole_prompts_and_always_the_same():
     weights = bootstrap_weights(7, draws=50)
     assert weights.shape == (50, 7)
     assert weights.sum(axis=1) == pytest.approx(np.ones(50))
-    assert (weights * 7) % 1 == pytest.approx(0)
+    assert weights * 6 == pytest.approx(np.round(weights * 6))
+    assert bootstrap_weights(1, draws=3).tolist() == [[1.0]] * 3
     assert (weights == bootstrap_weights(7, draws=50)).all()
     assert (weights != bootstrap_weights(7, draws=50, stream=1)).any()
 

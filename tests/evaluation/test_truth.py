@@ -80,6 +80,14 @@ def test_what_is_unknown_is_absent():
     assert "regret" not in costly and costly["kl_efficiency"] == pytest.approx(0.01, rel=0.3)
 
 
+def test_an_efficiency_at_a_gain_that_is_hardly_known_is_absent():
+    rng = np.random.default_rng(9)
+    for tilt, known in ((0.05, False), (0.4, True)):
+        found = truth_measures(gaussian(rng, tilt=tilt))
+        assert (found["gain"] >= found["gain_high"] - found["gain_low"]) == known
+        assert ("kl_efficiency" in found) == known
+
+
 def test_the_end_of_an_interval_beyond_the_known_optimum_is_absent():
     reference = gaussian(np.random.default_rng(6)).reference
     end = optimum(reference).rewards[:, -1].mean()
