@@ -39,11 +39,11 @@ class Chart(NamedTuple):
 def begun(tmp_path_factory):
     source = make_project(tmp_path_factory.mktemp("source"))
     project = source.clone(tmp_path_factory.mktemp("day") / "picollm")
-    project.replace(DRAWING, FAULT + DRAWING, file="picollm/lab/figures.py")
+    project.replace(DRAWING, FAULT + DRAWING, file="picollm/lab/drawing.py")
     failed = project.run("dvc", "repro", ok=False)
     status = project.status()
     left = [path for path in (project.folder / "plots").rglob("*") if path.is_file()]
-    project.run("git", "checkout", "-q", "picollm/lab/figures.py")
+    project.run("git", "checkout", "-q", "picollm/lab/drawing.py")
     repaired = project.run("dvc", "repro")
     # Before any experiment: DVC pushes one with the remote that its own commit names.
     project.run("dvc", "remote", "add", "-d", "store", str(tmp_path_factory.mktemp("store")))
@@ -150,7 +150,7 @@ def test_a_failed_last_stage_leaves_no_model_data_or_half_a_figure(begun):
     assert begun.project.ran(begun.failed) == STAGES
     assert "RuntimeError: planted" in begun.failed
     lines = begun.status.splitlines()
-    assert [line for line in lines if not line.startswith("?? ")] == [" M picollm/lab/figures.py"]
+    assert [line for line in lines if not line.startswith("?? ")] == [" M picollm/lab/drawing.py"]
     new = [line.removeprefix("?? ") for line in lines if line.startswith("?? ")]
     assert [name for name in new if not re.fullmatch(r"dvc\.lock|metrics/\w+\.json|plots/[\w/]+\.csv", name)] == []
     assert {path.suffix for path in begun.left} == {".csv"}
