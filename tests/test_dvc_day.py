@@ -226,7 +226,7 @@ def test_two_workers_run_two_queued_seeds_beside_an_untouched_working_tree(proje
     assert project.hashes() == before
     assert project.status() == ""
     metrics = [project.metrics(), *(project.metrics(project.experiment(name)) for name in ("seed2", "seed3"))]
-    assert len({content["sft.sft_loss"] for content in metrics}) == 3
+    assert len({content["dpo.sft_loss"] for content in metrics}) == 3
     project.run("dvc", "exp", "apply", "seed2")
     assert project.metrics() == metrics[1]
     assert project.ran(project.run("dvc", "repro")) == set()
