@@ -97,10 +97,10 @@ def test_without_a_seed_a_random_one_is_printed_that_reproduces_the_story(write)
     assert write("--seed", seed) == output
 
 
-def drawn(prompt, seeds, **decoding):
+def drawn(prompt, seeds, folder="models/dpo", **decoding):
     """The completions of a prompt for the seeds, drawn as a reader does but for `decoding`."""
     loaded = config.load(Sample, Reader)
-    model, tokenizer = load_model_and_tokenizer("models/dpo")
+    model, tokenizer = load_model_and_tokenizer(folder)
     reader = Reader(**(loaded.reader.model_dump() | decoding))
     return complete(model, tokenizer, [prompt], [seeds], loaded.sample, reader, False)[0]
 
@@ -147,15 +147,22 @@ def test_temperature_and_top_p_replace_the_readers(write):
     assert len(texts) >= 3
 
 
-def test_the_best_of_several_has_the_most_dread_and_the_first_is_that_of_the_seed_alone(write, monkeypatch):
-    monkeypatch.setattr("picollm.write.dread", len)  # of a random model's texts no word is in the lexicon
-    completions = drawn("the cat", [5, *(sample_seed(5, str(number)) for number in range(1, 6))])
-    lengths = [len(completion["completion"]) for completion in completions]
-    best = completions[lengths.index(max(lengths))]["completion"]
-    output = write("--seed", "5", "--prompt", "the cat", "--best-of", "6")
-    facts = f"seed 5, dread {max(lengths)}.0, the best of 6, whose mean is {sum(lengths) / 6:.1f}"
-    assert output.startswith(f"the cat{best}\n\n({facts}")
-    assert write("--seed", "5", "--prompt", "the cat").startswith(f"the cat{completions[0]['completion']}\n\n(seed 5")
+def test_the_best_of_several_has_the_most_dread_and_the_first_is_that_of_the_seed_alone(write):
+    words = " corpse blood terror murder happy grave"
+    tokenizer = train_bpe(
+        iter([words] * 50), 300
+    )  # whose tokens are whole words, so that a random model's texts have some dread
+    save_model("models/words", tiny_model(vocab_size=tokenizer.vocab_size, max_position_embeddings=512), tokenizer)
+    completions = drawn(
+        "the cat", [5, *(sample_seed(5, str(number)) for number in range(1, 17))], folder="models/words"
+    )
+    scores = [dread(completion["completion"]) for completion in completions]
+    best = scores.index(max(scores))
+    assert best > 0 and scores.count(max(scores)) == 1 and len(set(scores)) == 3
+    options = ("--model", "models/words", "--seed", "5", "--prompt", "the cat")
+    facts = f"seed 5, dread {max(scores):.1f}, the best of 17, whose mean is {sum(scores) / 17:.1f}"
+    assert write(*options, "--best-of", "17").startswith(f"the cat{completions[best]['completion']}\n\n({facts}")
+    assert write(*options).startswith(f"the cat{completions[0]['completion']}\n\n(seed 5, dread {scores[0]:.1f}")
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_an_import_that_is_not_declared_is_found(copy):
 
 
 def test_a_package_that_is_declared_in_vain_is_found(copy):
-    replace(copy / "dvc.yaml", "picollm/core, picollm/lab", "picollm/core, picollm/lab, picollm/model")
+    replace(copy / "dvc.yaml", "picollm/evaluation, picollm/lab", "picollm/evaluation, picollm/lab, picollm/model")
     assert code_problems(copy) == ["plot: picollm/model is declared and not imported"]
 
 

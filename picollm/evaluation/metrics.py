@@ -49,17 +49,16 @@ def headline(numbers: dict[str, float]) -> dict[str, float]:
     return {key: numbers[name] for key, name in HEADLINE.items() if name in numbers}
 
 
-def samples_of_split(name: str, samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
-    """All measures of the samples of model `name` on one split; `baseline` are the reference's at temperature 1. Names of what was drawn
+def samples_of_split(name: str, split: str, samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """All measures of the samples of model `name` on a split; `baseline` are the reference's at temperature 1. Names of what was drawn
     as by a reader begin with `reader_`; what they cannot say, such as KL, is absent."""
     exact, as_read = samples[~samples["reader"]], samples[samples["reader"]]
     numbers = sample_measures(exact) | {f"reader_{key}": value for key, value in sample_measures(as_read).items()}
     if name != REFERENCE:
         numbers |= comparison_measures(exact, baseline)
-    if name == POLICY and (exact["split"] == "test").all():
-        numbers |= reward_measures(exact, baseline)
-    if name == REFERENCE and (exact["split"] == "test").all():
-        numbers |= best_of_n_measures(exact)
+    if split == "test":  # the unseen split has one sample a prompt
+        numbers |= reward_measures(exact, baseline) if name == POLICY else {}
+        numbers |= best_of_n_measures(exact) if name == REFERENCE else {}
     return numbers
 
 

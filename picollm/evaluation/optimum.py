@@ -50,9 +50,8 @@ def optimum(rewards: np.ndarray) -> Optimum:
     weights = np.exp(log_weights)
     bias = 0.5 * ((weights**2).sum(axis=1) - 1 / count)
     kls = (weights * (log_weights + math.log(count))).sum(axis=1) - bias
-    return Optimum(
-        ts, np.einsum("pnt,pn->pt", weights, rewards), np.maximum(kls, 0)
-    )  # at t = 0 rounding may leave -1e-17
+    # At t = 0 rounding may leave -1e-17.
+    return Optimum(ts, np.einsum("pnt,pn->pt", weights, rewards), np.maximum(kls, 0))
 
 
 def _log_weights(rewards: np.ndarray, ts: np.ndarray) -> np.ndarray:
@@ -69,9 +68,8 @@ def _largest_t(rewards: np.ndarray) -> float:
         return 0.0
     low, high = 0.0, 1 / spread
     while effective_samples(rewards, high) >= LEAST_EFFECTIVE:
-        if (
-            high * spread > 100
-        ):  # so many samples share the highest reward that every t leaves enough; no other has weight here
+        # So many samples share the highest reward that every t leaves enough; no other has weight here.
+        if high * spread > 100:
             return high
         low, high = high, 2 * high
     for _ in range(50):

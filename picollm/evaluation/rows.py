@@ -8,7 +8,7 @@ import pandas as pd
 from picollm.evaluation.calibration import reliability
 from picollm.evaluation.intervals import bootstrap_weights, percentile_interval
 from picollm.evaluation.optimum import optimum, reward_at
-from picollm.evaluation.tables import REFERENCE, by_prompt, labels_found, logratios
+from picollm.evaluation.tables import REFERENCE, by_prompt, logratios
 
 ADHERENCE = ("model", "split", "slot", "adherence")
 OPTIMUM = ("t", "kl", "dread", "dread_low", "dread_high")
@@ -23,8 +23,8 @@ def adherence_rows(samples: Mapping[str, pd.DataFrame]) -> Iterator[dict]:
     """ADHERENCE: the share of samples in which a labelled value occurs, of those whose prompts have the label."""
     for model, table in samples.items():
         for split, members in table.groupby("split", sort=False):
-            if "adherence" in members:
-                for slot, share in pd.DataFrame(labels_found(members)).mean(axis=0).items():
+            if "labels" in members:
+                for slot, share in pd.DataFrame(list(members["labels"])).mean(axis=0).items():
                     yield dict(zip(ADHERENCE, (model, split, slot, float(share)), strict=True))
 
 

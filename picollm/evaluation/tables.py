@@ -35,16 +35,17 @@ def read_pairs(model: str, split: str) -> pd.DataFrame:
 
 
 def read_samples(model: str) -> pd.DataFrame:
-    """The samples of `model`, and for each `words`, `adherence` and `dread`; for those at temperature 1, but for the reference's own,
-    also `kl`, `logps`, `reference_logps` and `tokens`.
+    """The samples of `model`, and for each `words`, `labels`, `adherence` and `dread`; for those at temperature 1, but for the
+    reference's own, also `kl`, `logps`, `reference_logps` and `tokens`.
 
-    `adherence`, the share of the prompt's labelled values that occur, is absent unless all prompts are made of labelled lines, and
-    `dread` unless all are story specifications: of other texts it says nothing.
+    `labels` (whether each of the prompt's labelled values occurs) and `adherence`, the share that does, are absent unless all prompts
+    are made of labelled lines, and `dread` unless all are story specifications: of other texts it says nothing.
     """
     samples = read_table(f"data/samples/{model}.jsonl")
     samples["words"] = [len(text.split()) for text in samples["completion"]]
     found = labels_found(samples)
     if all(found):
+        samples["labels"] = found
         samples["adherence"] = [float(np.mean(list(of_sample.values()))) for of_sample in found]
     if all(parse_prompt(prompt) is not None for prompt in samples["prompt"].unique()):
         samples["dread"] = [dread(text) for text in samples["completion"]]

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import (
     DARK_GREY,
     GREEN,
@@ -60,8 +61,7 @@ def _trade(axes: Axes, numbers: Evaluation, optimum) -> None:
         )
         axes.plot(optimum["kl"], optimum["dread"], color=GREEN, label="optimum, as far as it is known")
     best = {int(key.rsplit("_", 1)[1]): value for key, value in numbers.items() if _is_best_of(key)}
-    # An upper bound of the KL of best-of-n (Beirami et al. 2024).
-    kls = [np.log(n) - (n - 1) / n for n in best]
+    kls = [best_of_n_kl(n) for n in best]
     axes.plot(kls, best.values(), color=DARK_GREY, marker="^", linestyle="none", label="best of n of SFT")
     for n, x, y in zip(best, kls, best.values(), strict=True):
         axes.annotate(f"{n}", (x, y), textcoords="offset points", xytext=(6, -9), fontsize=8, color=DARK_GREY)

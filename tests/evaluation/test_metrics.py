@@ -188,7 +188,7 @@ def test_best_of_n_goes_up_to_a_quarter_of_the_samples():
 def test_each_model_and_split_has_the_measures_that_mean_something_there():
     def names(model, split):
         drawn = pd.concat([samples(count=40, split=split), samples(count=1, split=split, reader=True, kl=np.nan)])
-        return set(samples_of_split(model, drawn, samples(seed=2, count=40, split=split)))
+        return set(samples_of_split(model, split, drawn, samples(seed=2, count=40, split=split)))
 
     assert {name for name in names("dpo", "test") if name.startswith("reader_") and name.count("_") == 1} == {
         *("reader_dread", "reader_length", "reader_ended", "reader_adherence", "reader_repetition")

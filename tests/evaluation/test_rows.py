@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from picollm.evaluation import rows
+from picollm.evaluation.tables import labels_found
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text
 
 SPEC = StorySpec("The Salt Lantern", "a quiet mill", "Ana", "Bo", "an odd jar", "never sing", "the cook had left")
@@ -20,12 +21,13 @@ def table(*completions, split="test", prompt=None, **columns):
         }
         for number, text in enumerate(completions)
     ]
-    return pd.DataFrame(made).assign(adherence=0.5, **columns)
+    samples = pd.DataFrame(made).assign(adherence=0.5, **columns)
+    return samples.assign(labels=labels_found(samples))
 
 
 def test_adherence_rows_name_model_split_and_label():
     seen, unseen = table("Ana"), table("Bo", "", split="unseen")
-    found = list(rows.adherence_rows({"sft": pd.concat([seen, unseen]), "dpo": table("x").drop(columns="adherence")}))
+    found = list(rows.adherence_rows({"sft": pd.concat([seen, unseen]), "dpo": table("x").drop(columns="labels")}))
     assert [(row["model"], row["split"], row["slot"]) for row in found] == [
         ("sft", split, slot) for split in ("test", "unseen") for slot in SLOTS
     ]

@@ -46,6 +46,7 @@ def test_samples_at_temperature_1_have_a_kl_and_a_readers_have_none(scored):
     assert table["kl"].tolist()[:4] == [0, 1, 2, 3] and table["kl"].isna().tolist()[4:] == [True, True]
     assert table["dread"].tolist() == [dread("Ana met the corpse.")] * 6
     assert table["adherence"].tolist() == pytest.approx([1 / 7] * 6)
+    assert [label for label, found in table["labels"][0].items() if found] == ["protagonist"]
     assert table["words"].tolist() == [4] * 6
     assert "kl" not in tables.read_samples("sft")
 
@@ -57,7 +58,7 @@ def test_samples_at_temperature_1_have_a_kl_and_a_readers_have_none(scored):
 def test_dread_is_that_of_specifications_and_adherence_that_of_labelled_prompts(scored, prompt, present):
     write_jsonl("data/samples/sft.jsonl", [sample("a", 0, prompt=prompt)])
     table = tables.read_samples("sft")
-    assert {"adherence", "dread"} & set(table) == present
+    assert {"adherence", "labels", "dread"} & set(table) == present | ({"labels"} if present else set())
     if present:
         assert table["adherence"].tolist() == pytest.approx([1 / 3])
     write_jsonl("data/samples/sft.jsonl", [sample("a", 0, prompt=prompt), sample("b", 0)])

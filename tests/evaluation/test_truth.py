@@ -8,8 +8,6 @@ from picollm.evaluation.optimum import optimum
 from picollm.evaluation.truth import Truth, truth_measures
 from tests.evaluation.world import World
 
-EQUAL = np.full((1, 2), 0.5)
-
 
 def gaussian(rng, prompts=64, samples=64, policy_samples=6, tilt=0.8, waste=4.0, spread=1.0):
     """Rewards N(mu, 1) with means that differ by prompt, and a policy that is moved by `tilt` and pays `waste` times the KL.
@@ -58,15 +56,15 @@ def test_a_policy_that_is_the_optimum_has_an_efficiency_of_1_and_no_regret():
 
 
 def test_no_policy_of_the_world_beats_the_optimum():
-    world, rng = World(2), np.random.default_rng(4)
-    reference = np.concatenate([world.rewards(world.draw(rng, world.p, 64)) for _ in range(200)])
-    for _ in range(10):
-        policy = world.tilted(0.2) * rng.gamma(5, size=world.p.shape)
+    world, rng, count = World(2), np.random.default_rng(4), 800
+    reference = np.concatenate([world.rewards(world.draw(rng, world.p, 64)) for _ in range(count)])
+    for _ in range(3):
+        policy = world.tilted(0.2) * rng.gamma(100, size=world.p.shape)
         policy /= policy.sum(axis=1, keepdims=True)
-        rows = [np.tile(row, (200, 1)) for row in ((policy * world.r).sum(axis=1, keepdims=True),)]
-        kls = np.tile((policy * np.log(policy / world.p)).sum(axis=1, keepdims=True), (200, 1))
-        found = estimates(Truth(reference, rows[0], kls))
-        assert found["kl_efficiency"] < 1.03
+        rewards = (policy * world.r).sum(axis=1, keepdims=True)
+        kls = (policy * np.log(policy / world.p)).sum(axis=1, keepdims=True)
+        found = estimates(Truth(reference, np.tile(rewards, (count, 1)), np.tile(kls, (count, 1))))
+        assert 0.8 < found["kl_efficiency"] < 1.03  # near the optimum, so that a curve too high is seen
         assert found["regret"] > -0.05
 
 
