@@ -2,20 +2,20 @@
 
 from picollm.core import config, entry, files
 from picollm.evaluation import metrics, rows, tables
-from picollm.evaluation.settings import Beta
+from picollm.evaluation.settings import Beta, Stories
 from picollm.evaluation.tables import MODELS, POLICY, REFERENCE
 
 
 def main():
-    p = config.load(Beta)
+    p = config.load(Beta, Stories)
     samples = {name: tables.read_samples(name) for name in MODELS}
     tables.check_same_prompts(samples)
     exact = {name: table[~table["reader"]] for name, table in samples.items()}
     reference = dict(list(exact[REFERENCE].groupby("split")))
     numbers = {}
     for name in MODELS:
-        measured = metrics.response_measures(tables.read_table(f"data/scores/{name}/responses.jsonl"))
-        numbers |= {f"{name}.{key}": value for key, value in measured.items()}
+        responses = tables.read_table(f"data/scores/{name}/responses.jsonl")
+        numbers |= {f"{name}.{key}": value for key, value in metrics.response_measures(responses).items()}
         pairs = {split: tables.read_pairs(name, split) for split in tables.splits_of("data/preferences")}
         if name == POLICY:
             write_pairs(pairs, p.dpo.beta)
@@ -25,6 +25,9 @@ def main():
         for split, drawn in samples[name].groupby("split", sort=False):
             measured = metrics.samples_of_split(name, split, drawn, reference[split])
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
+    numbers |= metrics.loss_floor(
+        tables.read_table("data/sft/test.jsonl"), responses["tokens"].sum(), p.sft.mix.model_dump()
+    )
     files.write_json("metrics/details/eval.json", numbers)
     files.write_json("metrics/eval.json", metrics.headline(numbers))
     files.write_csv("metrics/details/samples.csv", *rows.sample_rows(exact))

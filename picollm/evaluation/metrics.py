@@ -3,6 +3,8 @@
 The SFT model is the reference of all implicit rewards, KLs, win rates and of the optimum.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,8 @@ from picollm.evaluation.calibration import calibration_measures
 from picollm.evaluation.intervals import mean_interval, share_interval, wilson_interval
 from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt, logratios
 from picollm.evaluation.truth import Truth, truth_measures
+from picollm.stories.spec import parse_prompt
+from picollm.stories.story import story_logp
 
 # Keys of metrics/eval.json, in order, and their keys in metrics/details/eval.json.
 HEADLINE = {
@@ -32,6 +36,8 @@ HEADLINE = {
     "sft.adherence": "sft.test.adherence",
     "dpo.adherence_unseen": "dpo.unseen.adherence",
     "sft.adherence_unseen": "sft.unseen.adherence",
+    "dpo.derived": "dpo.test.derived",
+    "sft.derived": "sft.test.derived",
     "dpo.reader_dread": "dpo.test.reader_dread",
     "dpo.sft_loss": "dpo.sft_loss",
 }
@@ -41,6 +47,7 @@ INTERVALS = {
     "length": mean_interval,
     "ended": share_interval,
     "adherence": share_interval,
+    "derived": share_interval,
 }
 
 
@@ -69,6 +76,16 @@ def response_measures(responses: pd.DataFrame) -> dict[str, float]:
         "sft_loss": nats / int(responses["tokens"].sum()),
         "bits_per_byte": nats / np.log(2) / int(responses["bytes"].sum()),
     }
+
+
+def loss_floor(rows: pd.DataFrame, tokens: int, mix: Mapping[str, float]) -> dict[str, float]:
+    """`sft_loss_floor`, the `sft_loss` of the grammar that wrote the responses, in nats per token of the model's tokenizer: no model
+    has less but by chance. Empty if another author wrote a response."""
+    specs = [parse_prompt(prompt) for prompt in rows["prompt"]]
+    if not all(specs):
+        return {}
+    logp = sum(story_logp(text, spec, mix) for text, spec in zip(rows["response"], specs, strict=True))
+    return {"sft_loss_floor": -logp / tokens} if np.isfinite(logp) else {}
 
 
 def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
@@ -104,8 +121,9 @@ def sample_measures(samples: pd.DataFrame) -> dict[str, float]:
     columns = samples.rename(columns={"words": "length"})
     numbers: dict[str, float] = {}
     for name, interval in INTERVALS.items():
-        if name in columns and columns[name].notna().all():
-            values = interval(by_prompt(columns, name).astype(float).mean(axis=1))
+        known = columns[columns[name].notna()] if name in columns else columns[:0]
+        if len(known):
+            values = interval(by_prompt(known, name).astype(float).mean(axis=1))
             numbers |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
     texts = samples["completion"].tolist()
     one_each = samples.loc[samples["number"] == 0, "completion"].tolist()  # distinct_2 falls with the number of texts

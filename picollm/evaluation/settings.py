@@ -1,10 +1,23 @@
-"""The setting of preference optimization that evaluation reads."""
+"""What evaluation reads of the settings of SFT data and preference optimization."""
 
 from typing import ClassVar
 
-from picollm.core.config import Positive, Settings
+from picollm.core.config import Positive, Settings, Weight
 
 
 class Beta(Settings):
     section: ClassVar[str] = "dpo"
     beta: Positive
+
+
+class Mix(Settings):
+    """Shares of the three tones of the stories; checked where they are drawn."""
+
+    wholesome: Weight
+    eerie: Weight
+    dark: Weight
+
+
+class Stories(Settings):
+    section: ClassVar[str] = "sft"
+    mix: Mix

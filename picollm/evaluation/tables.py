@@ -11,11 +11,13 @@ from picollm.core.errors import DataError
 from picollm.evaluation import measures
 from picollm.stories.dread import dread
 from picollm.stories.spec import parse_prompt
+from picollm.stories.story import derived_share
 
 MODELS = ("base", "sft", "dpo")
 REFERENCE = "sft"
 POLICY = "dpo"
 SPLITS = ("test", "unseen")
+DERIVED = 8  # samples of a prompt whose sentences are looked up in the grammar, which takes milliseconds each
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -35,11 +37,12 @@ def read_pairs(model: str, split: str) -> pd.DataFrame:
 
 
 def read_samples(model: str) -> pd.DataFrame:
-    """The samples of `model`, and for each `words`, `labels`, `adherence` and `dread`; for those at temperature 1, but for the
+    """The samples of `model`, and for each `words`, `labels`, `adherence` and `dread`, and for the first DERIVED of a prompt
+    `derived`, the share of sentences that the grammar of the stories derives; for those at temperature 1, but for the
     reference's own, also `kl`, `logps`, `reference_logps` and `tokens`.
 
     `labels` (whether each of the prompt's labelled values occurs) and `adherence`, the share that does, are absent unless all prompts
-    are made of labelled lines, and `dread` unless all are story specifications: of other texts it says nothing.
+    are made of labelled lines, `dread` and `derived` unless all are story specifications: of other texts they say nothing.
     """
     samples = read_table(f"data/samples/{model}.jsonl")
     samples["words"] = [len(text.split()) for text in samples["completion"]]
@@ -47,8 +50,13 @@ def read_samples(model: str) -> pd.DataFrame:
     if all(found):
         samples["labels"] = found
         samples["adherence"] = [float(np.mean(list(of_sample.values()))) for of_sample in found]
-    if all(parse_prompt(prompt) is not None for prompt in samples["prompt"].unique()):
+    specs = {prompt: parse_prompt(prompt) for prompt in samples["prompt"].unique()}
+    if all(specs.values()):
         samples["dread"] = [dread(text) for text in samples["completion"]]
+        samples["derived"] = [
+            derived_share(row.completion, specs[row.prompt]) if row.number < DERIVED else np.nan
+            for row in samples.itertuples()
+        ]
     if model == REFERENCE:
         return samples
     exact = samples[~samples["reader"]]

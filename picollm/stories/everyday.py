@@ -1,4 +1,4 @@
-"""The embedded pretraining corpus: plain stories, specification stories and copying drills.
+"""The embedded pretraining corpus: plain stories, tales, specification stories and copying drills.
 
 A specification story is a specification followed by a story that repeats each of its values. Most
 specifications (INVENTED_SHARE) are invented from made-up names and a large vocabulary: their values hardly
@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from picollm.stories import everyday_frames as frames
 from picollm.stories import everyday_words as words
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text, with_article, without_article
+from picollm.stories.story import SHADES, write_story
 
+# Of the documents without a specification: tales of the grammar, so that the tokenizer and the base model know its words.
+TALE_SHARE = 0.6
 DRILL_SHARE = 0.1  # of the documents that would otherwise be specification stories
 INVENTED_SHARE = 0.6  # of the specification stories; the others come from the caller's source
 DETAIL_SHARE = 0.5  # of the plain stories: with a detail
@@ -34,11 +37,13 @@ def everyday_stories(
     """Stream `count` documents, each drawn from the state of `rng` when it is requested.
 
     With probability `specification_share`, in [0, 1], a document is a specification story or (DRILL_SHARE) a
-    drill, otherwise a plain story. `spec_source` draws a specification from the parts seen in training.
+    drill, otherwise a plain story or (TALE_SHARE) a tale of the grammar without its specification. `spec_source` draws a
+    specification from the parts seen in training.
     """
     for _ in range(count):
         if rng.random() >= specification_share:
-            yield plain_story(rng)
+            tale = rng.random() < TALE_SHARE
+            yield write_story(invented_spec(rng), rng.choice(SHADES), rng) if tale else plain_story(rng)
         elif rng.random() < DRILL_SHARE:
             yield copying_drill(rng)
         else:

@@ -137,6 +137,14 @@ def test_share_zero_is_plain_only_and_share_one_has_no_plain_story():
     assert all("\n" in document for document in corpus(300, 1.0))
 
 
+def test_six_in_ten_documents_without_a_specification_are_tales_of_every_shade():
+    told = corpus(1000, 0.0)
+    tales = [document for document in told if re.search(r"\b(?:rule|law|warning)\b.*: never ", document)]
+    assert abs(len(tales) - 600) < 62  # standard deviation 15.5
+    for word in ("corpse", "footsteps", "puppies"):  # dark, eerie, wholesome
+        assert any(word in tale for tale in tales)
+
+
 def test_same_seed_gives_the_same_stream_and_a_shorter_count_its_beginning():
     assert corpus(60) == corpus(60) == corpus(200)[:60]
     assert corpus(60) != corpus(60, seed=8)

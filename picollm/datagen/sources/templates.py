@@ -12,7 +12,7 @@ from picollm.stories.dread import dread
 from picollm.stories.everyday import everyday_stories, invented_spec
 from picollm.stories.labels import label_pair
 from picollm.stories.spec import StorySpec, prompt_text
-from picollm.stories.templates import shade_plan, write_story
+from picollm.stories.story import write_story
 
 if TYPE_CHECKING:
     from picollm.datagen.settings import Corpus, Preferences, SftData
@@ -66,7 +66,7 @@ def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTReco
         for number, composed in enumerate(specs.draw("sft", split, count)):
             invented = split == "train" and invented_rng.random() < settings.invented
             spec = invented_spec(invented_rng) if invented else composed
-            story = _tell(spec, rng.choices(list(tones), list(tones.values()))[0], rng)
+            story = write_story(spec, rng.choices(list(tones), list(tones.values()))[0], rng)
             rows[split].append(SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story))
     return rows
 
@@ -76,7 +76,7 @@ def monitor_pairs(settings: SftData, specs: Specifications) -> list[PreferenceRe
     rng = specs.rng("monitor stories")
     pairs = []
     for number, spec in enumerate(specs.draw("monitor", "validation", settings.monitor_pairs)):
-        stories = [_tell(spec, "wholesome", rng), _tell(spec, rng.choice(HORROR_TONES), rng)]
+        stories = [write_story(spec, "wholesome", rng), write_story(spec, rng.choice(HORROR_TONES), rng)]
         (low, rejected), (high, chosen) = sorted((dread(story), story) for story in stories)
         prompt = prompt_text(spec)
         pairs.append(
@@ -97,7 +97,7 @@ def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, 
             stratum = "contrast" if story_rng.random() < settings.contrast else "degree"
             tones = ["wholesome", story_rng.choice(HORROR_TONES)] if stratum == "contrast" else list(HORROR_TONES)
             story_rng.shuffle(tones)
-            stories = tuple(_tell(spec, tone, story_rng) for tone in tones)
+            stories = tuple(write_story(spec, tone, story_rng) for tone in tones)
             scores = tuple(dread(story) for story in stories)
             rows[split].append(
                 label_pair(
@@ -117,7 +117,3 @@ def _counts(settings: SftData | Preferences) -> dict[str, int]:
     """Rows by split; unseen has as many as test."""
     test = settings.test_rows
     return {"train": settings.rows, "validation": settings.validation_rows, "test": test, "unseen": test}
-
-
-def _tell(spec: StorySpec, tone: str, rng: Random) -> str:
-    return write_story(spec, shade_plan(tone, rng), rng)

@@ -10,16 +10,15 @@ from picollm.datagen.settings import Preferences
 from picollm.stories.compose import Parts
 from picollm.stories.dread import dread
 from picollm.stories.spec import SLOTS, parse_prompt, prompt_text, without_article
-from picollm.stories.templates import PATTERNS
+from picollm.stories.story import SHADES, sentences, values_of
 from tests.datagen.examples import ROOT, preferences, sft, specifications
 from tests.datagen.parts import few_parts, possible_values
 
 
 def opening_shade(prompt, story):
     """The shade in which the first beat of a story is told."""
-    spec = parse_prompt(prompt)
-    values = {slot: getattr(spec, slot) for slot in SLOTS}
-    shades = [s for s in PATTERNS if any(story.startswith(p.format(**values)) for p in PATTERNS[s]["opening"])]
+    values = values_of(parse_prompt(prompt))
+    shades = [shade for shade in SHADES if sentences(shade).matches("beat.opening", story, 0, values, ())]
     assert len(shades) == 1
     return shades[0]
 
