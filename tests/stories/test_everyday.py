@@ -139,7 +139,7 @@ def test_share_zero_is_plain_only_and_share_one_has_no_plain_story():
 
 def test_six_in_ten_documents_without_a_specification_are_tales_of_every_shade():
     told = corpus(1000, 0.0)
-    tales = [document for document in told if re.search(r"\b(?:rule|law|warning)\b.*: never ", document)]
+    tales = [document for document in told if ": never " in document]
     assert abs(len(tales) - 600) < 62  # standard deviation 15.5
     for word in ("corpse", "footsteps", "puppies"):  # dark, eerie, wholesome
         assert any(word in tale for tale in tales)
