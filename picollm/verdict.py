@@ -4,24 +4,38 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from picollm.core.errors import DataError
-from picollm.evaluation.intervals import bootstrap_weights, percentile_interval
+from picollm.evaluation.intervals import percentile_interval
 from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt
-from picollm.evaluation.truth import Truth
+from picollm.evaluation.truth import Truth, resamples
 
 SAMPLES, PAIRS = "metrics/details/samples.csv", "metrics/details/pairs.csv"
 WORKSPACE = "workspace"
 # What is compared, in the order of the lines.
 GAIN, EFFICIENCY, KL, REWARD_ACCURACY = "gain", "kl_efficiency", "KL, nats", "reward accuracy"
 NAMES = (GAIN, KL, EFFICIENCY, "dread", "adherence", "ended", REWARD_ACCURACY)
-# Efficiencies compare at equal gain: gains within this share of each other count as equal.
-EQUAL_GAIN = 0.2
-POWER = ((1.96 + 0.84) / 1.96) ** 2  # 0.84: the 80 % point of the standard normal distribution
-SEEDS = "This is of one training run each; -S dpo.seed=2 and 3 show how far seeds vary."
+# Efficiencies compare at equal gain: gains that differ by less than this share of the larger count as equal.
+EQUAL_GAIN = 0.1
+Z_POWER = NormalDist().inv_cdf(0.8)
+# Why a difference is unknown, and what to change.
+ONE_PROMPT = "one prompt has no interval; more sample.prompts"
+ONE_PAIR = "one pair has no interval; more preferences.test_rows"
+FLAT = "SFT's dread hardly varies within a prompt; more sample.sft_samples"
+SMALL_GAIN = "a gain is unknown or below the width of its interval; more sample.prompts"
+BEYOND = "the optimum is not known that far; more sample.sft_samples"
+OTHER_REFERENCES = (
+    "The SFT samples of the two runs differ, so their SFT models may: what is relative to SFT (gain, KL, kl_efficiency) "
+    "then has different references."
+)
+CAVEATS = (
+    "Choosing among several runs by these test prompts is optimistic. "
+    "This is of one training run each; -S dpo.seed=2 and 3 show how far seeds vary."
+)
 
 
 @dataclass(frozen=True)
@@ -42,21 +56,28 @@ class Run:
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure of two runs, and the interval of their difference; infinite is what is not known."""
+    """One measure of two runs, the 95 % interval of their difference, and why that is unknown if it is."""
 
     before: float
     after: float
     low: float
     high: float
+    unknown: str = ""
+
+    def sign(self, tests: int = 1) -> int:
+        """1 if it rose, -1 if it fell, 0 if neither is certain or it is unknown. As one of several tests that share an error of 5 %
+        (Bonferroni), the interval is wider by as much as a normal distribution's."""
+        if self.unknown:
+            return 0
+        widening = (_z(tests) / _z(1) - 1) * (self.high - self.low) / 2
+        return int(self.low - widening > 0) - int(self.high + widening < 0)
 
     @property
-    def sign(self) -> int:
-        """1 if it rose, -1 if it fell, 0 if neither is certain."""
-        return int(self.low > 0) - int(self.high < 0)
-
-    @property
-    def known(self) -> bool:
-        return bool(np.isfinite([self.before, self.after, self.low, self.high]).all())
+    def agrees(self) -> bool:
+        """Whether the runs agree in it; of what is unknown in both, that it is."""
+        if self.unknown:
+            return np.array_equal([self.before], [self.after], equal_nan=True)
+        return self.low == self.high == 0
 
 
 def verdict(revisions: list[str], against: str) -> str:
@@ -108,77 +129,121 @@ def measures(run: Run, weights: np.ndarray, pair_weights: np.ndarray) -> dict[st
 
 def differences(before: Run, after: Run) -> dict[str, Difference]:
     """The measures that both runs have. Runs on the same prompts (or pairs) are resampled together, others independently."""
-    estimates, resamples = [], []
+    measured = []
     for number, run in enumerate((before, after)):
         weights = []
         for own, others in ((run.prompts, before.prompts), (list(run.pairs["id"]), list(before.pairs["id"]))):
-            weights.append(bootstrap_weights(len(own), stream=0 if own == others else number))
-        estimates.append(measures(run, *(np.full((1, w.shape[1]), 1 / w.shape[1]) for w in weights)))
-        resamples.append(measures(run, *weights))
+            stream = 0 if own == others else number
+            weights.append(np.vstack([np.full(len(own), 1 / len(own)), resamples(len(own), stream)]))
+        measured.append(measures(run, *weights))
     found = {}
     for name in NAMES:
-        if name in estimates[0] and name in estimates[1]:
-            with np.errstate(invalid="ignore"):
-                draws = resamples[1][name] - resamples[0][name]
-            values = (float(estimate[name][0]) for estimate in estimates)
-            found[name] = Difference(*values, *percentile_interval(draws))
+        if all(name in values for values in measured):
+            units = min(len(run.pairs if name == REWARD_ACCURACY else run.prompts) for run in (before, after))
+            found[name] = _difference(name, *(values[name] for values in measured), units)
     return found
+
+
+def _difference(name: str, before: np.ndarray, after: np.ndarray, units: int) -> Difference:
+    """The difference of a measure over so many prompts or pairs, from its estimate and resamples [1 + B] in both runs."""
+    with np.errstate(invalid="ignore"):
+        draws = after[1:] - before[1:]
+    low, high = (_lowest(draws), -_lowest(-draws)) if units > 1 else (-math.inf, math.inf)
+    numbers = (float(before[0]), float(after[0]), low, high)
+    if np.isfinite(numbers).all():
+        return Difference(*numbers)
+    if units == 1:
+        return Difference(*numbers, ONE_PAIR if name == REWARD_ACCURACY else ONE_PROMPT)
+    if name == GAIN:
+        return Difference(*numbers, FLAT)
+    return Difference(*numbers, SMALL_GAIN if np.isnan(numbers).any() else BEYOND)
+
+
+def _lowest(draws: np.ndarray) -> float:
+    """The lower end of the 95 % interval of draws, of which nan, infinite less infinite, may be anything."""
+    return percentile_interval(np.where(np.isnan(draws), -np.inf, draws))[0]
 
 
 def lines(before: Run, after: Run) -> list[str]:
     """The comparison of two runs."""
     found = differences(before, after)
-    samples = len(after.of_model(POLICY)) // len(after.prompts)
-    header = f"{after.name} against {before.name}: {len(after.prompts)} test prompts, {samples} samples each, temperature 1, no top-p"
+    prompts, samples = (
+        f"{new}" if new == old else f"{new} against {old}"
+        for new, old in zip(_sizes(after), _sizes(before), strict=True)
+    )
+    header = (
+        f"{after.name} against {before.name}: {prompts} test prompts, {samples} samples each, temperature 1, no top-p"
+    )
     rows = [header, f"{'':16}{before.name:>18.16}{after.name:>18.16}  difference (95 %)"]
     for name, difference in found.items():
         rows.append(f"{name:16}{_number(difference.before):>18}{_number(difference.after):>18}  {_shown(difference)}")
     ceiling = after.pairs["ceiling"].mean()
     if ceiling < 1:
         rows[-1] += f"; ceiling {ceiling:.3f}"
-    return [*rows, conclusion(found, len(after.prompts))]
+    old, new = (run.of_model(REFERENCE).reset_index(drop=True) for run in (before, after))
+    if not old.equals(new):
+        rows.append(OTHER_REFERENCES)
+    return [*rows, *conclusion(found, len(after.prompts))]
 
 
-def conclusion(found: dict[str, Difference], prompts: int) -> str:
-    """Better, worse, or cannot tell, and what would settle it.
+def _sizes(run: Run) -> tuple[int, int]:
+    """The number of prompts, and of the policy's samples of each."""
+    return len(run.prompts), len(run.of_model(POLICY)) // len(run.prompts)
+
+
+def conclusion(found: dict[str, Difference], prompts: int) -> list[str]:
+    """Better, worse, or cannot tell, and what would settle it; below it what decided.
 
     Better is what improves something and worsens nothing, beyond noise. What counts is gain, kl_efficiency, adherence and the share
-    that ended; KL itself only while the efficiency is unknown, and reward accuracy only if there is no true reward. A gain that
-    differs by less than EQUAL_GAIN does not count against the efficiency.
+    that ended; KL itself only while the efficiency is unknown, and reward accuracy only if there is no true reward. These measures
+    share an error of 5 %. A gain that differs by less than EQUAL_GAIN does not count against the efficiency.
     """
-    signs = {name: difference.sign for name, difference in found.items()}
-    counted = [name for name in (GAIN, EFFICIENCY, "adherence", "ended") if name in found]
+    if all(difference.agrees for difference in found.values()):
+        return ["Equal: nothing differs."]
+    price = EFFICIENCY if EFFICIENCY in found and not found[EFFICIENCY].unknown else KL
+    counted = [name for name in (GAIN, price, "adherence", "ended") if name in found]
     if GAIN not in found:
         counted.append(REWARD_ACCURACY)
-    if EFFICIENCY not in found or not found[EFFICIENCY].known:
-        counted, signs[KL] = [name for name in counted if name != EFFICIENCY] + [KL], -signs[KL]
-    elif signs[EFFICIENCY] and abs(found[GAIN].after - found[GAIN].before) < EQUAL_GAIN * abs(found[GAIN].before):
-        counted.remove(GAIN)
-    equal_gain = f"; gain ({_change(found[GAIN])}) counts as equal" if GAIN not in counted and signs.get(GAIN) else ""
+    signs = {name: found[name].sign(len(counted)) * (-1 if name == KL else 1) for name in counted}
+    equal_gain = ""
+    if signs.get(EFFICIENCY) and signs[GAIN] and _is_equal_gain(found[GAIN]):
+        signs[GAIN], equal_gain = 0, f"; gain ({_change(found[GAIN])}) counts as equal"
     better, worse = (
         ", ".join(f"{name} ({_change(found[name])})" for name in counted if signs[name] == sign) for sign in (1, -1)
     )
-    if all(difference.low == difference.high == 0 for difference in found.values() if difference.known):
-        return "Equal: nothing differs."
     if better and worse:
-        return f"Cannot tell, a trade: better in {better}; worse in {worse}{equal_gain}. Compare at equal gain (dpo.beta, dpo.lr). {SEEDS}"
-    if better or worse:
-        return f"{'Better' if better else 'Worse'} in {better or worse}{equal_gain}. {SEEDS}"
-    return f"Cannot tell: all within noise. {_needed(found, counted, prompts)}{SEEDS}"
+        text = f"Cannot tell, a trade: better in {better}; worse in {worse}{equal_gain}. Compare at equal gain (dpo.beta, dpo.lr)."
+    elif better or worse:
+        text = f"{'Better' if better else 'Worse'} in {better or worse}{equal_gain}."
+    else:
+        text = f"Cannot tell: all that counts is within noise.{_needed(found, counted, prompts)}"
+    level = f"{100 - 5 / len(counted):.4g} %"
+    decides = f"What counts: {', '.join(counted)}, each if its {level} interval excludes 0 (together about 5 % false verdicts)."
+    return [text, decides, CAVEATS]
+
+
+def _is_equal_gain(gain: Difference) -> bool:
+    return abs(gain.after - gain.before) < EQUAL_GAIN * max(abs(gain.before), abs(gain.after))
 
 
 def _needed(found: dict[str, Difference], counted: list[str], prompts: int) -> str:
     """How many prompts would tell the clearest of the differences in four of five studies, if it is as large as it looks."""
+    z = _z(len(counted)) + Z_POWER
     factors = {
-        name: POWER * ((found[name].high - found[name].low) / 2 / (found[name].after - found[name].before)) ** 2
+        name: (z / _z(1) * (found[name].high - found[name].low) / 2 / (found[name].after - found[name].before)) ** 2
         for name in counted
-        if found[name].known and found[name].after != found[name].before
+        if not found[name].unknown and found[name].after != found[name].before
     }
     if not factors:
         return ""
     name = min(factors, key=factors.get)
     count = math.ceil(factors[name] * prompts)
-    return f"About {count:,} prompts would tell a difference in {name} of this size (sample.prompts, sft.test_rows). "
+    return f" About {count:,} prompts would tell a difference in {name} of this size (sample.prompts, sft.test_rows)."
+
+
+def _z(tests: int) -> float:
+    """How many standard errors a difference needs as one of several tests that share an error of 5 %."""
+    return NormalDist().inv_cdf(1 - 0.025 / tests)
 
 
 def _change(difference: Difference) -> str:
@@ -190,8 +255,8 @@ def _number(value: float) -> str:
 
 
 def _shown(difference: Difference) -> str:
-    if not difference.known:
-        return "unknown: the optimum is not known that far; more sample.sft_samples"
+    if difference.unknown:
+        return f"unknown: {difference.unknown}"
     change = difference.after - difference.before
-    noise = "" if difference.sign else "   equal" if difference.low == difference.high == 0 else "   within noise"
+    noise = "" if difference.sign() else "   equal" if difference.agrees else "   within noise"
     return f"{change:+.3g} ({difference.low:+.3g} to {difference.high:+.3g}){noise}"

@@ -28,8 +28,26 @@ def run(name="HEAD", shift=0.0, kl=2.0, ended=0.95, correct=0.8, seed=1, dread=T
     return Run(name, samples, pairs.assign(split="test", ceiling=0.9 if dread else 1.0))
 
 
+def chance_run(rng, prompts=100, samples=2):
+    """A run without a true reward, whose other four measures are chance; prompts differ in KL and adherence."""
+    shape = (prompts, samples)
+    kl = rng.gamma(9, 1 / 9, (prompts, 1)) * rng.gamma(4, 1 / 4, shape)
+    adherence = rng.binomial(8, rng.beta(9, 1, (prompts, 1)), shape) / 8
+    columns = {"kl": kl.ravel(), "adherence": adherence.ravel(), "ended": rng.random(prompts * samples) < 0.9}
+    ids = np.repeat([f"p{n}" for n in range(prompts)], samples)
+    pairs = pd.DataFrame({"id": [f"a{n}" for n in range(100)], "correct": (rng.random(100) < 0.8) * 1.0})
+    return Run("chance", pd.DataFrame(columns).assign(model="dpo", id=ids), pairs)
+
+
+def table(before, after):
+    """The lines of the measures, by name."""
+    found = lines(before, after)[2:]
+    return {name: line for name in verdict.NAMES for line in found if line.startswith(f"{name}  ")}
+
+
 def sentence(before, after):
-    return lines(before, after)[-1]
+    """The conclusion, of which the lines before say what was measured, and those after what decided."""
+    return next(line for line in lines(before, after) if line.startswith(("Better", "Worse", "Cannot tell", "Equal")))
 
 
 def test_a_difference_has_the_paired_interval_of_the_prompts():
@@ -64,12 +82,10 @@ def test_less_kl_for_the_same_gain_is_better_and_the_reverse_is_worse():
 
 
 def test_a_gain_that_is_a_little_lower_does_not_count_against_a_higher_efficiency():
-    wasteful, thrifty = run(shift=1.0, kl=20.0), run(shift=0.88, kl=2.0)
-    assert differences(wasteful, thrifty)["gain"].sign == -1
+    wasteful, thrifty = run(shift=1.0, kl=20.0), run(shift=0.93, kl=2.0)
+    assert differences(wasteful, thrifty)["gain"].sign() == -1
     found = sentence(wasteful, thrifty)
-    assert found.startswith("Better in kl_efficiency") and re.search(
-        r"; gain \(1\.\S* to 0\.9\S*\) counts as equal\. ", found
-    )
+    assert re.match(r"Better in kl_efficiency .*; gain \(1\.\S* to 0\.9\S*\) counts as equal\.$", found)
     assert sentence(run(shift=1.0, kl=20.0), run(shift=0.5, kl=2.0)).startswith(
         "Cannot tell, a trade: better in kl_eff"
     )
@@ -82,10 +98,10 @@ def test_stories_that_end_less_often_are_a_price():
 
 
 def test_noise_is_called_noise_and_says_how_many_prompts_would_tell():
-    found = lines(run(shift=0.8, seed=1), run(shift=0.8, seed=2))
-    assert sum("within noise" in line for line in found) >= 5
-    assert found[-1].startswith("Cannot tell: all within noise. About ")
-    needed = int(re.search(r"About ([\d,]+) prompts", found[-1])[1].replace(",", ""))
+    before, after = run(shift=0.8, seed=1), run(shift=0.8, seed=2)
+    assert sum("within noise" in line for line in table(before, after).values()) >= 5
+    found = re.match(r"Cannot tell: all that counts is within noise\. About ([\d,]+) prompts", sentence(before, after))
+    needed = int(found[1].replace(",", ""))
     assert needed > PROMPTS
 
 
@@ -103,24 +119,117 @@ def test_runs_are_equal_although_the_optimum_is_not_known():
 
 def test_the_number_of_prompts_grows_with_the_square_of_the_interval():
     noisy = {"gain": Difference(1.0, 1.1, -0.2, 0.4), "kl_efficiency": Difference(0.5, 0.5, -1.0, 1.0)}
-    text = conclusion(noisy | {"KL, nats": Difference(1.0, 1.0, -1.0, 1.0)}, prompts=10)
-    # Half the interval is 3 times the difference; for a power of 80 % (2.8 / 1.96)^2 as many.
-    assert f"About {math.ceil(10 * 9 * (2.8 / 1.96) ** 2)} prompts would tell a difference in gain" in text
+    text, *_ = conclusion(noisy | {"KL, nats": Difference(1.0, 1.0, -1.0, 1.0)}, prompts=10)
+    # Half the interval is 3 times the difference, and two measures count: 2.2414 standard errors decide at 97.5 %, and 0.8416 more
+    # give a power of 80 %.
+    assert (
+        f"About {math.ceil(10 * 9 * ((2.2414 + 0.8416) / 1.96) ** 2)} prompts would tell a difference in gain" in text
+    )
+
+
+def test_the_interval_that_decides_widens_with_the_number_of_measures():
+    # The 95 % interval is 1.96 standard errors to each side; at 98.75 %, of four measures, 2.4977.
+    widening = 2.4977 / 1.95996 - 1
+    for low, sign in ((widening - 0.001, 0), (widening + 0.001, 1)):
+        rise, fall = Difference(0.0, low + 1, low, low + 2), Difference(0.0, -low - 1, -low - 2, -low)
+        assert (rise.sign(), rise.sign(4), fall.sign(), fall.sign(4)) == (1, sign, -1, -sign)
+    equal = {name: Difference(1.0, 1.0, -1.0, 1.0) for name in ("kl_efficiency", "adherence", "ended")}
+    text, decides, _ = conclusion({"gain": Difference(0.0, 1.2, 0.2, 2.2)} | equal, prompts=10)
+    assert text.startswith("Cannot tell: all that counts is within noise.")
+    assert decides.startswith("What counts: gain, kl_efficiency, adherence, ended, each if its 98.75 % interval excl")
+
+
+def test_of_200_pairs_of_runs_that_differ_by_chance_at_most_7_in_100_get_a_verdict():
+    rng = np.random.default_rng(1)
+    texts = [conclusion(differences(chance_run(rng), chance_run(rng)), 100)[0] for _ in range(200)]
+    assert sum(not text.startswith("Cannot tell: all that counts is within noise.") for text in texts) <= 14
+
+
+def test_exchanging_the_runs_exchanges_better_and_worse():
+    exchanged = {"Better": "Worse", "Worse": "Better", "Cannot": "Cannot"}
+    base = run(shift=0.8, kl=4.0)
+    others = [run(shift=shift, kl=kl, seed=2) for shift in (0.5, 0.75, 0.9, 3.0) for kl in (2.0, 8.0)]
+    found = [[sentence(*pair).split()[0] for pair in ((base, other), (other, base))] for other in others]
+    assert [exchanged[one] for one, _ in found] == [other for _, other in found]
+    assert {one for one, _ in found} == set(exchanged)
+
+
+@pytest.mark.parametrize(("lesser", "equal"), [(0.905, True), (0.895, False)])
+def test_gains_count_as_equal_within_a_tenth_of_the_larger_in_either_order(lesser, equal):
+    change = 1 - lesser  # 0.095 is more than a tenth of 0.905
+    falls = {"gain": Difference(1.0, lesser, -change - 0.01, 0.01 - change)}
+    falls |= {"kl_efficiency": Difference(0.1, 0.5, 0.3, 0.5)}
+    rises = {"gain": Difference(lesser, 1.0, change - 0.01, change + 0.01)}
+    rises |= {"kl_efficiency": Difference(0.5, 0.1, -0.5, -0.3)}
+    for found, start in ((falls, "Better in kl_eff"), (rises, "Worse in kl_eff")):
+        assert conclusion(found, prompts=10)[0].startswith(start if equal else "Cannot tell, a trade")
+
+
+def test_different_sft_samples_and_numbers_of_samples_are_named():
+    before, after = run(shift=0.8), run("strong", shift=0.8)
+    fewer = Run(
+        "HEAD", before.samples[~((before.samples["model"] == "dpo") & (before.samples["number"] > 4))], before.pairs
+    )
+    assert lines(before, after)[0] == "strong against HEAD: 40 test prompts, 8 samples each, temperature 1, no top-p"
+    assert lines(fewer, after)[0].startswith("strong against HEAD: 40 test prompts, 8 against 5 samples each")
+    assert lines(run(prompts=20), after)[0].startswith(
+        "strong against HEAD: 40 against 20 test prompts, 8 samples each"
+    )
+    assert verdict.OTHER_REFERENCES not in lines(fewer, after)
+    assert verdict.OTHER_REFERENCES in lines(run(shift=0.8, seed=2), after)
+
+
+def test_a_verdict_ends_with_its_caveats():
+    last = lines(run(shift=0.8), run(shift=0.8, ended=0.7))[-1]
+    assert (
+        "Choosing among several runs by these test prompts is optimistic." in last and "one training run each" in last
+    )
 
 
 def test_beyond_the_known_optimum_the_kl_counts_itself():
     before, after = run(shift=5.0, kl=20.0), run(shift=5.0, kl=2.0)
-    found = lines(before, after)
-    assert "unknown: the optimum is not known that far" in next(line for line in found if "kl_efficiency" in line)
-    assert found[-1].startswith("Better in KL, nats (20")
+    assert "unknown: the optimum is not known that far" in table(before, after)["kl_efficiency"]
+    assert sentence(before, after).startswith("Better in KL, nats (20")
+
+
+def test_an_efficiency_at_a_gain_within_its_noise_is_unknown_and_says_so():
+    before, after = run(shift=0.8, kl=2.0), run(shift=0.02, kl=1.0)
+    assert re.search(r" unknown  unknown: a gain is unknown or below the w", table(before, after)["kl_efficiency"])
+    assert "KL, nats (2" in sentence(before, after)
+
+
+def test_an_sft_model_whose_dread_does_not_vary_knows_no_gain():
+    flat = run(shift=0.8)
+    flat.samples.loc[flat.samples["model"] == "sft", "dread"] = 0.0
+    assert "unknown: SFT's dread hardly varies within a prompt" in table(flat, run(shift=0.8))["gain"]
+
+
+def test_one_prompt_or_one_pair_has_no_interval():
+    before, after = run(prompts=1, shift=0.8), run(prompts=1, shift=0.9, kl=20.0, seed=2)
+    found = table(before, after)
+    assert "within noise" in found.pop("reward accuracy")
+    assert all("unknown: one prompt has no interval" in line for line in found.values())
+    assert sentence(before, after) == "Cannot tell: all that counts is within noise."
+    assert sentence(before, before) == "Equal: nothing differs."
+    assert sentence(before, Run("same pairs", after.samples, before.pairs)).startswith("Cannot tell")
+    single = [Run(r.name, r.samples, r.pairs[:1]) for r in (before, after)]
+    assert "unknown: one pair has no interval" in table(*single)["reward accuracy"]
+
+
+def test_a_few_resamples_beyond_the_known_optimum_in_both_runs_leave_the_interval_known():
+    before, after = np.linspace(0.4, 0.6, 1001), np.linspace(0.6, 0.8, 1001)
+    for count, known in ((20, True), (30, False)):  # 2 and 3 of 100, on either side of the 2.5 below an interval
+        before[-count:] = after[-count:] = np.inf
+        found = verdict._difference("kl_efficiency", before, after, units=10)
+        assert found.unknown == ("" if known else verdict.BEYOND)
+        assert (found.low, found.high) == pytest.approx((0.2, 0.2) if known else (-np.inf, np.inf))
 
 
 def test_without_a_true_reward_the_accuracy_counts_and_there_is_no_ceiling():
     before, after = run(dread=False, correct=0.6), run(dread=False, correct=0.9)
-    found = lines(before, after)
-    assert [line.split()[0] for line in found[2:-1]] == ["KL,", "adherence", "ended", "reward"]
-    assert "ceiling" not in "".join(found)
-    assert found[-1].startswith("Better in reward accuracy")
+    assert list(table(before, after)) == ["KL, nats", "adherence", "ended", "reward accuracy"]
+    assert "ceiling" not in "".join(lines(before, after))
+    assert sentence(before, after).startswith("Better in reward accuracy")
     assert "ceiling 0.900" in "".join(lines(run(), run()))
 
 

@@ -5,7 +5,7 @@ its resamples. So the resamples of two policies on the same prompts can be subtr
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -26,42 +26,61 @@ class Truth:
     def optimum(self) -> Optimum:
         return optimum(self.reference)
 
+    @cached_property
+    def has_clear_gain(self) -> bool:
+        """Whether the gain is positive and at least as large as its 95 % interval over prompts is wide; false for a single prompt.
+
+        The KL of the optimum grows with the square of the gain, so noise adds a share of (standard error / gain)^2 to the
+        efficiency: at most a fifteenth from that gain on.
+        """
+        prompts = len(self.reference)
+        (gain,) = self.gain(np.full((1, prompts), 1 / prompts))
+        low, high = percentile_interval(self.gain(resamples(prompts)))
+        return bool(prompts > 1 and gain > 0 and gain >= high - low)
+
+    def gain(self, weights: np.ndarray) -> np.ndarray:
+        """(Policy's reward - reference's) / standard deviation of the reference's reward within a prompt, for each row of weights;
+        not finite if the reference's reward does not vary."""
+        change = weights @ self.policy.mean(axis=1) - weights @ self.reference.mean(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return change / np.sqrt(weights @ self.reference.var(axis=1, ddof=1))
+
     def measures(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """For each row of weights:
 
-        - `gain`: (policy's reward - reference's) / standard deviation of the reference's reward within a prompt;
+        - `gain`, as above;
         - `kl_efficiency`: KL of the optimum at the policy's reward, divided by the policy's KL; 0 if the policy's reward is not above
-          the reference's, infinite if the optimum is not known up to it;
+          the reference's, infinite if the optimum is not known up to it, and nan throughout unless the gain is clear;
         - `regret`: reward of the optimum at the policy's KL, less the policy's; infinite if the optimum is not known so far.
         """
         reward, kl = weights @ self.policy.mean(axis=1), weights @ self.kls.mean(axis=1)
-        start = weights @ self.reference.mean(axis=1)
-        deviation = np.sqrt(weights @ self.reference.var(axis=1, ddof=1))
         curves = self.optimum.curves(weights)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a policy that is the reference has a KL of 0
-            return {
-                "gain": (reward - start) / deviation,
-                "kl_efficiency": kl_at(reward, *curves) / kl,
-                "regret": reward_at(kl, *curves) - reward,
-            }
+        return {
+            "gain": self.gain(weights),
+            "kl_efficiency": kl_at(reward, *curves) / kl if self.has_clear_gain else np.full(len(weights), np.nan),
+            "regret": reward_at(kl, *curves) - reward,
+        }
+
+
+@cache
+def resamples(units: int, stream: int = 0) -> np.ndarray:
+    """`bootstrap_weights`, drawn once: they are the same each time. Read only."""
+    return bootstrap_weights(units, stream=stream)
 
 
 def truth_measures(truth: Truth) -> dict[str, float]:
     """`gain`, `kl_efficiency` and `regret` with 95 % intervals over prompts (`_low`, `_high`); what is unknown is absent.
 
-    `kl_efficiency` is absent if the gain is below the width of its interval, or the policy's reward beyond the known part of the optimum;
-    `regret` if the policy's KL is beyond it; and an end of an interval if it is infinite. The KL of the optimum grows with the square
-    of the gain, so noise adds a share of (standard error / gain)^2 to the efficiency: at most a fifteenth from that gain on.
+    `kl_efficiency` is absent if the gain is not clear, or the policy's reward beyond the known part of the optimum; `regret` if the
+    policy's KL is beyond it; an end of an interval if it is infinite, and both ends if there is one prompt only.
     """
     prompts = len(truth.reference)
     estimates = truth.measures(np.full((1, prompts), 1 / prompts))
-    resamples = truth.measures(bootstrap_weights(prompts))
-    (gain,), (low, high) = estimates["gain"], percentile_interval(resamples["gain"])
-    clear = gain > 0 and gain >= high - low
+    draws = truth.measures(resamples(prompts))
     numbers: dict[str, float] = {}
     for name, (value,) in estimates.items():
-        if not np.isfinite(value) or (name == "kl_efficiency" and not clear):
-            continue
-        ends = dict(zip(("low", "high"), percentile_interval(resamples[name]), strict=True))
-        numbers |= {name: float(value)} | {f"{name}_{end}": x for end, x in ends.items() if np.isfinite(x)}
+        if np.isfinite(value):
+            ends = percentile_interval(draws[name]) if prompts > 1 else (-np.inf, np.inf)
+            named = zip((f"{name}_low", f"{name}_high"), ends, strict=True)
+            numbers |= {name: float(value)} | {end: x for end, x in named if np.isfinite(x)}
     return numbers

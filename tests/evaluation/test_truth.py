@@ -86,6 +86,19 @@ def test_an_efficiency_at_a_gain_that_is_hardly_known_is_absent():
         assert ("kl_efficiency" in found) == known
 
 
+def test_the_efficiency_of_a_gain_that_is_not_clear_is_nan_in_every_resample():
+    rng, weights = np.random.default_rng(9), bootstrap_weights(64)
+    for tilt, known in ((0.05, False), (0.4, True)):
+        truth = gaussian(rng, tilt=tilt)
+        assert truth.has_clear_gain == known
+        assert np.isnan(truth.measures(weights)["kl_efficiency"]).all() == (not known)
+
+
+def test_one_prompt_has_a_gain_without_interval_and_no_efficiency():
+    found = truth_measures(gaussian(np.random.default_rng(10), prompts=1))
+    assert set(found) <= {"gain", "regret"} and found["gain"] > 0
+
+
 def test_the_end_of_an_interval_beyond_the_known_optimum_is_absent():
     reference = gaussian(np.random.default_rng(6)).reference
     end = optimum(reference).rewards[:, -1].mean()
