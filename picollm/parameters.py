@@ -5,7 +5,7 @@ from pathlib import Path
 from picollm.core.config import Parameters, Seed, Settings
 from picollm.core.errors import ParamsError
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
-from picollm.evaluation.settings import Beta
+from picollm.evaluation.settings import Beta, Tones
 from picollm.inference.settings import Reader, Sample
 from picollm.logprobs.settings import Score
 from picollm.model.settings import MAX_PARAMETERS, TRAINING_BYTES, Compute, InitFrom, ModelShape
@@ -15,7 +15,22 @@ from picollm.training.settings import Parallel, Pretrain, Sft
 
 SETTINGS = (
     *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
-    *(Corpus, Stories, SftData, Preferences, InitFrom, ModelShape, Pretrain, Sft, Dpo, Sample, Reader, Score, Beta),
+    *(
+        Corpus,
+        Stories,
+        SftData,
+        Preferences,
+        InitFrom,
+        ModelShape,
+        Pretrain,
+        Sft,
+        Dpo,
+        Sample,
+        Reader,
+        Score,
+        Beta,
+        Tones,
+    ),
 )
 
 

@@ -2,12 +2,12 @@
 
 from picollm.core import config, entry, files
 from picollm.evaluation import metrics, rows, tables
-from picollm.evaluation.settings import Beta, Stories
+from picollm.evaluation.settings import Beta, Tones
 from picollm.evaluation.tables import MODELS, POLICY, REFERENCE
 
 
 def main():
-    p = config.load(Beta, Stories)
+    p = config.load(Beta, Tones)
     samples = {name: tables.read_samples(name) for name in MODELS}
     tables.check_same_prompts(samples)
     exact = {name: table[~table["reader"]] for name, table in samples.items()}

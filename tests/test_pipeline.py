@@ -221,8 +221,8 @@ def test_a_parameter_that_is_declared_in_vain_is_found(copy):
 
 def test_a_path_in_a_module_that_is_not_declared_is_found(copy):
     with open(copy / "picollm/evaluation/metrics.py", "a") as module:
-        module.write('\nTEST = read_table("data/sft/test.jsonl")\n')
-    assert path_problems(copy) == ["evaluate: data/sft/test.jsonl is used and not declared"]
+        module.write('\nTEST = read_table("data/sft/unseen.jsonl")\n')
+    assert path_problems(copy) == ["evaluate: data/sft/unseen.jsonl is used and not declared"]
 
 
 def test_a_path_that_is_not_declared_is_found(copy):

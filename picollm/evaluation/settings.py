@@ -18,6 +18,6 @@ class Mix(Settings):
     dark: Weight
 
 
-class Stories(Settings):
+class Tones(Settings):
     section: ClassVar[str] = "sft"
     mix: Mix
