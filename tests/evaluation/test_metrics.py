@@ -1,4 +1,5 @@
 import math
+from random import Random
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from picollm.evaluation.metrics import (
     best_of_n_measures,
     comparison_measures,
     headline,
+    loss_floor,
     pair_measures,
     response_measures,
     reward_measures,
@@ -17,11 +19,24 @@ from picollm.evaluation.metrics import (
     samples_of_split,
 )
 from picollm.evaluation.truth import Truth, truth_measures
+from picollm.stories.spec import StorySpec, prompt_text
+from picollm.stories.story import story_logp, write_story
 
 
 def test_losses_are_per_token_and_per_byte():
     responses = pd.DataFrame({"logps": [-6.0, -4.0], "tokens": [3, 2], "bytes": [12, 8]})
     assert response_measures(responses) == pytest.approx({"sft_loss": 2.0, "bits_per_byte": 10 / math.log(2) / 20})
+
+
+def test_the_floor_of_the_loss_is_that_of_the_grammar_per_token():
+    spec = StorySpec("The Salt Lantern", "a quiet mill", "Ana", "Bo", "an odd jar", "never sing", "the cook had left")
+    stories = [write_story(spec, tone, Random(tone)) for tone in ("eerie", "dark")]
+    mix = {"wholesome": 1.0, "eerie": 2.0, "dark": 1.0}
+    rows = pd.DataFrame({"prompt": [prompt_text(spec)] * 2, "response": stories})
+    nats = -sum(story_logp(story, spec, mix) for story in stories)
+    assert loss_floor(rows, 300, mix) == pytest.approx({"sft_loss_floor": nats / 300})
+    assert loss_floor(rows.assign(response=["Of my own.", stories[0]]), 300, mix) == {}
+    assert loss_floor(rows.assign(prompt=["Tell me a story.", prompt_text(spec)]), 300, mix) == {}
 
 
 # pair_measures

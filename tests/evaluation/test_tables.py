@@ -1,3 +1,6 @@
+import math
+from random import Random
+
 import pandas as pd
 import pytest
 
@@ -6,6 +9,7 @@ from picollm.core.files import write_jsonl
 from picollm.evaluation import tables
 from picollm.stories.dread import dread
 from picollm.stories.spec import StorySpec, prompt_text
+from picollm.stories.story import write_story
 
 SPEC = StorySpec("The Salt Lantern", "a quiet mill", "Ana", "Bo", "an odd jar", "never sing", "the cook had left")
 
@@ -63,6 +67,15 @@ def test_dread_is_that_of_specifications_and_adherence_that_of_labelled_prompts(
         assert table["adherence"].tolist() == pytest.approx([1 / 3])
     write_jsonl("data/samples/sft.jsonl", [sample("a", 0, prompt=prompt), sample("b", 0)])
     assert "dread" not in tables.read_samples("sft")
+
+
+def test_sentences_of_the_first_samples_of_a_prompt_are_looked_up_in_the_grammar(scored):
+    story = write_story(SPEC, "dark", Random(1))
+    texts = [story, "Nothing of this. " + story.split(". ")[0] + "."] + [story] * tables.DERIVED
+    write_jsonl("data/samples/sft.jsonl", [sample("a", n, completion=text) for n, text in enumerate(texts)])
+    derived = tables.read_samples("sft")["derived"].tolist()
+    assert derived[: tables.DERIVED] == [1, 0.5] + [1] * (tables.DERIVED - 2)
+    assert all(map(math.isnan, derived[tables.DERIVED :]))
 
 
 @pytest.mark.parametrize("rows", [[("a", 0), ("a", 1), ("b", 0)], [("a", 0), ("a", 2), ("b", 0), ("b", 1)]])
