@@ -22,6 +22,7 @@ DETAIL_SHARE = 0.5  # of the plain stories: with a detail
 CLOSING_SHARE = 0.8  # of the plain stories: with a closing sentence
 ANIMAL_HERO_SHARE = 0.3  # of the plain stories: with an animal as the hero
 LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables instead of two
+SCRAMBLED_SHARE = 0.5  # of the invented values: words in any order, which no knowledge of the language predicts
 MADE_UP_SHARE = 0.12  # of the adjectives in an invented specification: made-up words
 
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
@@ -86,7 +87,9 @@ def specification_story(rng: random.Random, spec: StorySpec) -> str:
 
 def copying_drill(rng: random.Random) -> str:
     """A labelled list of three to five names or things, and a sentence that repeats them."""
-    entry = rng.choice((made_up_name, _object, _setting, _adjective))
+    entry = rng.choice(
+        (made_up_name, _object, _setting, _adjective, _odd_word, lambda rng: " ".join(_any_words(rng, 1, 4)))
+    )
     entries = [_compose(rng, entry) for _ in range(rng.randint(3, 5))]
     values = {
         "label": rng.choice(frames.DRILL_LABELS),
@@ -101,19 +104,63 @@ def copying_drill(rng: random.Random) -> str:
 
 
 def invented_spec(rng: random.Random) -> StorySpec:
-    """A random specification whose values are composed word by word and follow the grammar of their slots."""
-    protagonist = companion = made_up_name(rng)
+    """A random specification of made-up names, and of values that are composed word by word: by the grammar of their slots or
+    (SCRAMBLED_SHARE) of any words in any order, which can only be copied."""
+
+    def value(composed: Callable[[random.Random], str], scrambled: Callable[[], str]) -> str:
+        return scrambled() if rng.random() < SCRAMBLED_SHARE else _compose(rng, composed)
+
+    protagonist = companion = _person(rng)
     while companion == protagonist:
-        companion = made_up_name(rng)
+        companion = _person(rng)
     return StorySpec(
-        title=_compose(rng, _title),
-        setting=_compose(rng, _setting),
+        title=value(_title, lambda: " ".join(map(_upper_first, _any_words(rng, 2, 3)))),
+        setting=value(_setting, lambda: with_article(" ".join(_any_words(rng, 2, 3)))),
         protagonist=protagonist,
         companion=companion,
-        object=_compose(rng, _object),
-        rule=_compose(rng, _rule),
-        twist=_compose(rng, _twist),
+        object=value(_object, lambda: with_article(" ".join(_any_words(rng, 2, 3)))),
+        rule=value(_rule, lambda: f"never {_any_phrase(rng, 2, 4)}"),
+        twist=value(_twist, lambda: f"the {_any_phrase(rng, 3, 5)}"),
     )
+
+
+def _person(rng: random.Random) -> str:
+    """A made-up name, with a family name one time in four."""
+    return " ".join(made_up_name(rng) for _ in range(1 if rng.random() < 0.75 else 2))
+
+
+def _any_phrase(rng: random.Random, fewest: int, most: int) -> str:
+    """Words of any kind, and "the" before one of them, which occurs elsewhere too: to copy past it takes more than one token."""
+    found = _any_words(rng, fewest, most)
+    found.insert(rng.randint(1, len(found) - 1), "the")
+    return " ".join(found)
+
+
+def _any_words(rng: random.Random, fewest: int, most: int) -> list[str]:
+    """Words of any kind, no two alike: nouns, adjectives, made-up words, numbers, letters in any order; between the first and the
+    last also verbs and function words."""
+    kinds = (
+        lambda: _noun(rng),
+        lambda: _adjective(rng),
+        lambda: _made_up_word(rng),
+        lambda: _odd_word(rng),
+        lambda: rng.choice(words.TRANSITIVE)[rng.randrange(3)],
+        lambda: rng.choice(words.FUNCTION_WORDS),
+    )
+    found: dict[str, None] = {}
+    count = rng.randint(fewest, most)
+    while len(found) < count:
+        middle = 0 < len(found) < count - 1
+        found[rng.choices(kinds, (4, 3, 1, 1, 2 * middle, 4 * middle))[0]()] = None
+    return list(found)
+
+
+def _odd_word(rng: random.Random) -> str:
+    """A number, a name with an accent, a hyphen or an apostrophe, or letters in any order."""
+    name, other = made_up_name(rng), made_up_name(rng)
+    accented = re.sub("[aeou]", lambda match: rng.choice(words.ACCENTS[match[0]]), name, count=1)
+    letters = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 6)))
+    return rng.choice((str(rng.randrange(10_000)), accented, f"{name}-{other}", f"{rng.choice('DO')}'{name}", letters))
 
 
 def made_up_name(rng: random.Random) -> str:

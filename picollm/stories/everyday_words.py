@@ -209,6 +209,14 @@ TWIST_TAILS = _listed(
     """,
     " | ",
 )
+FUNCTION_WORDS = _listed(
+    """
+    after all and another at before both by every for from had has her his in into is it its nobody not of on only
+    or out over past somebody than that their them then there through to twice two under until up was were when where while
+    who whose with without
+    """
+)
+ACCENTS = {"a": "àáâäãå", "e": "èéêë", "o": "òóôöø", "u": "ùúûü"}
 IRREGULAR_PLURALS = {
     "calf": "calves",
     "child": "children",
