@@ -38,66 +38,50 @@ def initialise(model: Transformer, seed: int) -> None:
 
 
 def _add_induction_circuit(model: Transformer, generator: torch.Generator) -> None:
-    """Heads 0 and 1 of layer 0 become heads of the previous token and of the one before it; layer 1 gets one or two induction heads.
-
-    An induction head attends to positions whose previous token is the current one, and more if also the tokens before these two agree:
-    "the" alone occurs often. With a single head in layer 0 the second match is left out.
+    """Layer 0, head 0 becomes the previous-token head; layer 1 gets one or two induction heads.
 
     Dimension 0 of every embedding is set to n = 0.02 sqrt(d), the norm of the rest: a constant from which attention can
     compute scores that do not depend on the token. With tied weights it adds the same number to every logit, which cancels.
     After RMSNorm the constant is sqrt(d / 2) and the other dimensions have a standard deviation of sqrt(1 / 2).
     """
     d, size = model.config.hidden_size, model.config.head_dim
-    offsets = range(1, min(2, model.config.num_attention_heads) + 1)
     norm = STD * math.sqrt(d)
     model.model.embed_tokens.weight[:, 0] = norm
-    reads = _rows_without_constant(size, d, generator)
-    writes = [_rows_without_constant(size, d, generator) for _ in offsets]
-    first, second = (layer.self_attn for layer in model.model.layers[:2])
-    group = model.config.num_attention_heads // model.config.num_key_value_heads
+    reads, writes = (_rows_without_constant(size, d, generator) for _ in range(2))
     write_scale = PREVIOUS_NORM * norm / math.sqrt(size / 2)
-    for offset, rows in zip(offsets, writes, strict=True):
-        _offset_head(first, offset - 1, group, offset, model.inverse_frequencies, reads, write_scale * rows)
-    # The residual stream of layer 1 is embedding + constant + previous tokens: their squared norms add up.
-    rms = STD * math.sqrt(2 + len(offsets) * PREVIOUS_NORM**2)
-    rows = size // 4 * 2 // len(offsets)  # dimensions of a match, in each of two heads
-    share = math.sqrt(rows / size)
-    current, previous = STD / rms * math.sqrt(rows), PREVIOUS_NORM * norm * share / rms  # norms of their projections
+    _previous_token_head(model.model.layers[0].self_attn, model.inverse_frequencies, reads, write_scale * writes)
+    # The residual stream of layer 1 is embedding + constant + previous token: their squared norms add up.
+    rms = STD * math.sqrt(2 + PREVIOUS_NORM**2)
+    query_norm = STD / rms * math.sqrt(size / 2)
+    key_norm = PREVIOUS_NORM * norm / math.sqrt(2) / rms
+    match_scale = math.sqrt(MATCH_LOGIT * math.sqrt(size) / (query_norm * key_norm))
     copy_scale = norm / (STD / rms * math.sqrt(size))
+    second = model.model.layers[1].self_attn
+    group = model.config.num_attention_heads // model.config.num_key_value_heads
     for number in range(min(2, model.config.num_key_value_heads)):
-        part = slice(number * rows, (number + 1) * rows)
-        matches = zip((reads, writes[0]), writes, (current * previous, previous * previous), strict=False)
-        queries, keys = [], []
-        for query, key, product in matches:
-            scale = math.sqrt(MATCH_LOGIT * math.sqrt(size) / product)
-            queries.append(scale * query[part])
-            keys.append(scale * key[part])
+        half = slice(number * (size // 4 * 2), (number + 1) * (size // 4 * 2))
         copied = _rows_without_constant(size, d, generator)
-        _match_head(second, number, group, torch.cat(queries), torch.cat(keys))
+        _match_head(second, number, group, match_scale * reads[half], match_scale * writes[half])
         second.v_proj.weight[number * size : (number + 1) * size] = copied
         head = number * group
         second.o_proj.weight[:, head * size : (head + 1) * size] = copy_scale * copied.T
 
 
-def _offset_head(
-    attention: Attention, head: int, group: int, offset: int, frequencies: Tensor, reads: Tensor, writes: Tensor
-) -> None:
-    """A head that attends to the position `offset` before, whatever its token: value projection `reads`, output projection `writes`.
+def _previous_token_head(attention: Attention, frequencies: Tensor, reads: Tensor, writes: Tensor) -> None:
+    """Head 0 attends to the previous position, whatever its token: value projection `reads`, output projection `writes`.
 
-    The key is the constant in the first dimension of the fast rotary pairs, the query is the same rotated back by `offset` positions:
-    their dot product is a sum of cos((distance - offset) * frequency), largest at that distance.
+    The query is the constant in the first dimension of the fast rotary pairs, the key is the same rotated by one position:
+    their dot product is a sum of cos((distance - 1) * frequency), largest at distance 1.
     """
     size, d = reads.shape
     fast = frequencies[frequencies > MIN_FREQUENCY]
     amplitude = math.sqrt(PREVIOUS_LOGIT / len(fast) * math.sqrt(size) / (d / 2))
     query, key = torch.zeros(size, d), torch.zeros(size, d)
-    key[: len(fast), 0] = amplitude
-    query[: len(fast), 0] = amplitude * (offset * fast).cos()
-    query[size // 2 : size // 2 + len(fast), 0] = -amplitude * (offset * fast).sin()
-    own = slice(head * size, (head + 1) * size)
-    shared = slice(head // group * size, (head // group + 1) * size)
-    attention.q_proj.weight[own], attention.k_proj.weight[shared] = query, key
-    attention.v_proj.weight[shared], attention.o_proj.weight[:, own] = reads, writes.T
+    query[: len(fast), 0] = amplitude
+    key[: len(fast), 0] = amplitude * fast.cos()
+    key[size // 2 : size // 2 + len(fast), 0] = amplitude * fast.sin()
+    attention.q_proj.weight[:size], attention.k_proj.weight[:size] = query, key
+    attention.v_proj.weight[:size], attention.o_proj.weight[:, :size] = reads, writes.T
 
 
 def _match_head(attention: Attention, number: int, group: int, query_rows: Tensor, key_rows: Tensor) -> None:

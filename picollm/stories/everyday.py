@@ -22,7 +22,7 @@ DETAIL_SHARE = 0.5  # of the plain stories: with a detail
 CLOSING_SHARE = 0.8  # of the plain stories: with a closing sentence
 ANIMAL_HERO_SHARE = 0.3  # of the plain stories: with an animal as the hero
 LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables instead of two
-SCRAMBLED_SHARE = 0.5  # of the invented values: words in any order, which no knowledge of the language predicts
+SCRAMBLED_SHARE = 0.1  # of the invented values: words in any order, which no knowledge of the language predicts
 MADE_UP_SHARE = 0.12  # of the adjectives in an invented specification: made-up words
 
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)

@@ -87,28 +87,3 @@ def test_an_untrained_model_ranks_the_token_that_followed_last_time_far_above_ch
 def test_a_model_of_one_layer_has_no_room_for_the_circuit():
     constants = [len(make(layers=layers).model.embed_tokens.weight[:, 0].unique()) for layers in (1, 2)]
     assert constants == [500, 1]
-
-
-def test_after_a_token_that_occurs_often_the_one_before_it_tells_what_follows():
-    # Two in five tokens are one of five common ones, which are followed by something else each time.
-    generator = torch.Generator().manual_seed(5)
-    common = torch.rand(16, 200, generator=generator) < 0.4
-    ids = torch.where(
-        common,
-        torch.randint(0, 5, (16, 200), generator=generator),
-        torch.randint(0, 500, (16, 200), generator=generator),
-    )
-    ids[:, 150:180] = ids[:, 20:50]
-    ambiguous = ids[:, 151:179] < 5
-
-    def median_rank(model):
-        with torch.no_grad():
-            logits = model(ids)[:, 151:179]
-        right = logits.gather(2, ids[:, 152:180, None])
-        return (logits >= right).sum(-1)[ambiguous].float().median().item()
-
-    model = make(heads=2, kv_heads=2)
-    with_both = median_rank(model)
-    with torch.no_grad():
-        model.model.layers[0].self_attn.o_proj.weight[:, 64:] = 0  # the head of the token before the previous one
-    assert 1.5 * with_both < median_rank(model)
