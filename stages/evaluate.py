@@ -25,9 +25,7 @@ def main():
         for split, drawn in samples[name].groupby("split", sort=False):
             measured = metrics.samples_of_split(name, split, drawn, reference[split])
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
-    numbers |= metrics.loss_floor(
-        tables.read_table("data/sft/test.jsonl"), responses["tokens"].sum(), p.sft.mix.model_dump()
-    )
+    numbers |= metrics.loss_floor(tables.read_table("data/sft/test.jsonl"), responses, p.sft.mix.model_dump())
     files.write_json("metrics/details/eval.json", numbers)
     files.write_json("metrics/eval.json", metrics.headline(numbers))
     files.write_csv("metrics/details/samples.csv", *rows.sample_rows(exact))

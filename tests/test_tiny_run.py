@@ -119,7 +119,7 @@ def test_a_row_that_is_too_long_stops_the_run_before_anything_is_trained(project
 def test_evaluation_has_every_number_that_it_promises(project):
     details = json.loads((project.folder / "metrics/details/eval.json").read_text())
     assert project.metrics() == {key: details[name] for key, name in HEADLINE.items() if name in details}
-    texts = {"dread", "length", "ended", "adherence"}, {"distinct_2", "repetition"}
+    texts = {"dread", "length", "ended", "adherence", "derived"}, {"distinct_2", "repetition"}
     for model in ("base", "sft", "dpo"):
         plain, with_interval = {f"{model}.sft_loss", f"{model}.bits_per_byte"}, set()
         for split in ("test", "unseen"):

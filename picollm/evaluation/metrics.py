@@ -11,7 +11,7 @@ import pandas as pd
 from picollm.evaluation import measures, optimum
 from picollm.evaluation.calibration import calibration_measures
 from picollm.evaluation.intervals import mean_interval, share_interval, wilson_interval
-from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt, logratios
+from picollm.evaluation.tables import DERIVED, POLICY, REFERENCE, by_prompt, logratios
 from picollm.evaluation.truth import Truth, truth_measures
 from picollm.stories.spec import parse_prompt
 from picollm.stories.story import story_logp
@@ -78,14 +78,17 @@ def response_measures(responses: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def loss_floor(rows: pd.DataFrame, tokens: int, mix: Mapping[str, float]) -> dict[str, float]:
-    """`sft_loss_floor`, the `sft_loss` of the grammar that wrote the responses, in nats per token of the model's tokenizer: no model
-    has less but by chance. Empty if another author wrote a response."""
+def loss_floor(rows: pd.DataFrame, responses: pd.DataFrame, mix: Mapping[str, float]) -> dict[str, float]:
+    """`sft_loss_floor`, the `sft_loss` of the grammar that wrote the responses, in nats per token of the model's tokenizer.
+
+    Empty unless the grammar writes every response of `rows`, the tones drawn by the weights `mix`, and all were scored as a whole.
+    """
     specs = [parse_prompt(prompt) for prompt in rows["prompt"]]
-    if not all(specs):
+    whole = [len(text.encode()) for text in rows["response"]] == responses["bytes"].tolist()  # not truncated
+    if not (whole and all(specs)):
         return {}
     logp = sum(story_logp(text, spec, mix) for text, spec in zip(rows["response"], specs, strict=True))
-    return {"sft_loss_floor": -logp / tokens} if np.isfinite(logp) else {}
+    return {"sft_loss_floor": -logp / int(responses["tokens"].sum())} if np.isfinite(logp) else {}
 
 
 def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
@@ -121,10 +124,11 @@ def sample_measures(samples: pd.DataFrame) -> dict[str, float]:
     columns = samples.rename(columns={"words": "length"})
     numbers: dict[str, float] = {}
     for name, interval in INTERVALS.items():
-        known = columns[columns[name].notna()] if name in columns else columns[:0]
-        if len(known):
-            values = interval(by_prompt(known, name).astype(float).mean(axis=1))
-            numbers |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+        if name in columns:
+            known = columns[columns["number"] < DERIVED] if name == "derived" else columns
+            if known[name].notna().all():
+                values = interval(by_prompt(known, name).astype(float).mean(axis=1))
+                numbers |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
     texts = samples["completion"].tolist()
     one_each = samples.loc[samples["number"] == 0, "completion"].tolist()  # distinct_2 falls with the number of texts
     numbers |= {

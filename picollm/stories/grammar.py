@@ -27,7 +27,7 @@ from picollm.stories.spec import with_article
 Binding = tuple[tuple[str, str], ...]  # the variables drawn so far, sorted, with their values
 Matches = dict[tuple[int, Binding], float]  # (end of the match, variables after it) -> probability
 
-_PIECE = re.compile(r"\{([^{}]*)\}|([(|)])|([^{}(|)]+)")
+_PIECE = re.compile(r"\{([^{}]+)\}|([(|)])|([^{}(|)]+)")
 
 
 class Literal(str):
@@ -108,8 +108,10 @@ class Grammar:
         return _upper_first(text)
 
     def matches(self, symbol: str, text: str, start: int, values: Mapping[str, str], variables: Binding) -> Matches:
-        """Every end of a sentence of the symbol that begins at `start`, and the variables after it, with its probability: the sum over
-        all derivations, given the variables before it."""
+        """Every end of a sentence of the symbol that begins at `start`, with its probability.
+
+        The probability is given the variables drawn before, and sums over all derivations. Beside an end stand the variables after it.
+        """
         known: dict[tuple[int, int, Binding], Matches] = {}
 
         def sequence(items: Sequence, position: int, binding: Binding) -> Matches:
@@ -154,7 +156,10 @@ class Grammar:
         return match(Reference(symbol), start, variables)
 
     def entropy(self, symbol: str, variables: Mapping[str, str]) -> float:
-        """Entropy in nats of the derivations of a symbol, with every variable given; of its sentences, if no two derivations agree."""
+        """Entropy in nats of the derivations of a symbol, with every variable given.
+
+        It is that of its sentences if each has a single derivation, and else an upper bound.
+        """
         return self._recurse(symbol, variables, lambda parts: math.log(len(parts)) + sum(parts) / len(parts), sum)
 
     def collision(self, symbol: str, variables: Mapping[str, str]) -> float:
@@ -223,9 +228,14 @@ def _article(following: str) -> str:
 
 def _parse(line: str) -> Sequence:
     """The sequence that a line denotes."""
-    error = DataError(f"alternative {line!r} of a grammar: expected balanced parentheses, and | inside them")
+    error = DataError(
+        f"alternative {line!r} of a grammar: expected balanced parentheses and {{names}}, and | inside parentheses"
+    )
+    pieces = list(_PIECE.finditer(line))
+    if "".join(piece[0] for piece in pieces) != line:
+        raise error
     stack: list[list[list]] = [[[]]]  # open choices, each a list of alternatives
-    for reference, mark, text in _PIECE.findall(line):
+    for reference, mark, text in (piece.groups() for piece in pieces):
         if mark and mark != "(" and len(stack) == 1:
             raise error
         if mark == "(":

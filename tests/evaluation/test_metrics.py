@@ -18,6 +18,7 @@ from picollm.evaluation.metrics import (
     sample_measures,
     samples_of_split,
 )
+from picollm.evaluation.tables import DERIVED
 from picollm.evaluation.truth import Truth, truth_measures
 from picollm.stories.spec import StorySpec, prompt_text
 from picollm.stories.story import story_logp, write_story
@@ -34,9 +35,13 @@ def test_the_floor_of_the_loss_is_that_of_the_grammar_per_token():
     mix = {"wholesome": 1.0, "eerie": 2.0, "dark": 1.0}
     rows = pd.DataFrame({"prompt": [prompt_text(spec)] * 2, "response": stories})
     nats = -sum(story_logp(story, spec, mix) for story in stories)
-    assert loss_floor(rows, 300, mix) == pytest.approx({"sft_loss_floor": nats / 300})
-    assert loss_floor(rows.assign(response=["Of my own.", stories[0]]), 300, mix) == {}
-    assert loss_floor(rows.assign(prompt=["Tell me a story.", prompt_text(spec)]), 300, mix) == {}
+    scored = pd.DataFrame({"tokens": [170, 130], "bytes": [len(story.encode()) for story in stories]})
+    assert loss_floor(rows, scored, mix) == pytest.approx({"sft_loss_floor": nats / 300})
+    own = ["Of my own.", stories[1]]
+    own_scored = scored.assign(bytes=[10, len(stories[1].encode())])
+    assert loss_floor(rows.assign(response=own), own_scored, mix) == {}
+    assert loss_floor(rows.assign(prompt=["Tell me a story.", prompt_text(spec)]), scored, mix) == {}
+    assert loss_floor(rows, scored.assign(bytes=scored["bytes"] - 1), mix) == {}  # truncated
 
 
 # pair_measures
@@ -103,6 +108,16 @@ def test_labels_that_no_rule_drew_have_no_ceiling():
     numbers = pair_measures(pairs([None, None, 0.7, 0.7], ["own", "own", "degree", "degree"]), beta=0.5)
     assert [key for key in numbers if key.endswith("ceiling")] == ["degree.ceiling"]
     assert not [key for key in numbers if "calibration" in key]
+
+
+def test_sentences_were_looked_up_in_the_first_samples_of_a_prompt_alone():
+    numbers = range(DERIVED + 1)
+    table = pd.DataFrame(
+        {"id": ["a"] * len(numbers), "number": numbers, "completion": "x y", "words": 2, "ended": True}
+    )
+    derived = [0.5] * (DERIVED // 2) + [1.0] * (DERIVED // 2) + [np.nan]
+    assert sample_measures(table.assign(derived=derived))["derived"] == pytest.approx(0.75)
+    assert "dread" not in sample_measures(table.assign(dread=[1.0] * DERIVED + [np.nan]))
 
 
 # Samples

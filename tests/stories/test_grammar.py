@@ -118,7 +118,7 @@ def test_a_line_in_no_known_form_is_an_error_with_its_number(line):
         Grammar(f"# comment\n{line}\n")
 
 
-@pytest.mark.parametrize("line", ["(one", "one)", "one|two", "(a|(b)"])
-def test_unbalanced_parentheses_are_an_error(line):
+@pytest.mark.parametrize("line", ["(one", "one)", "one|two", "(a|(b)", "{one saw", "one} saw", "a {} b"])
+def test_unbalanced_parentheses_and_braces_are_an_error(line):
     with pytest.raises(DataError, match="balanced"):
         Grammar(f"s:\n    {line}\n")

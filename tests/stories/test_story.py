@@ -10,6 +10,7 @@ from picollm.evaluation import measures
 from picollm.stories.compose import Parts, specifications
 from picollm.stories.dread import dread
 from picollm.stories.everyday import invented_spec
+from picollm.stories.grammar import Reference
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text
 from picollm.stories.story import (
     CELLS,
@@ -144,6 +145,30 @@ def test_a_story_ends_its_middle_with_the_turn():
 def test_the_generator_alone_decides_the_story():
     assert tell("eerie", SPECS[:3]) == tell("eerie", SPECS[:3])
     assert write_story(SPEC, "eerie", Random(5)) != write_story(SPEC, "eerie", Random(6))
+
+
+def references(part):
+    """All references in a sequence or choice of a grammar."""
+    for item in part:
+        if isinstance(item, Reference):
+            yield item
+        elif not isinstance(item, str):
+            yield from references(item)
+
+
+@pytest.mark.parametrize("shade", SHADES)
+def test_every_reference_is_to_a_symbol_a_variable_or_a_value_and_every_symbol_is_used(shade):
+    grammar, values = sentences(shade), values_of(SPEC)
+    used = {f"beat.{beat}" for _, beat in CELLS}
+    for alternatives in grammar.symbols.values():
+        assert alternatives
+        for name in references(alternatives):
+            options = grammar.variables[name.variable] if name.variable else ("",)
+            names = {name.replace(f"${name.variable}", option) for option in options}
+            assert name == "a" or name.startswith("$") or name in values or names <= set(grammar.symbols), name
+            used |= names
+    assert set(grammar.symbols) <= used
+    assert not set(grammar.symbols) & set(values)
 
 
 # story_logp
