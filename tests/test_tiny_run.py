@@ -136,7 +136,8 @@ def test_evaluation_has_every_number_that_it_promises(project):
             with_interval |= {f"{model}.{split}.{name}" for name in ranged}
         expected = plain | {f"{name}{end}" for name in with_interval for end in ("", "_low", "_high")}
         found = {key for key in details if key.startswith(f"{model}.") and key.count(".") < 3}
-        # Of these models, whose samples have hardly any dread, the optimum, the ends of the gain's interval and rank correlations need not be known.
+        # The samples of these models have hardly any dread: the optimum, the ends of the gain's interval and rank correlations
+        # need not be known.
         sometimes = ("dpo.test.kl_efficiency", "dpo.test.regret", "dpo.test.gain_", "dpo.test.rank_correlation")
         assert {key for key in found ^ expected if not key.startswith(sometimes)} == set()
     assert all(isinstance(value, float) for value in details.values())
