@@ -15,22 +15,8 @@ from picollm.training.settings import Parallel, Pretrain, Sft
 
 SETTINGS = (
     *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
-    *(
-        Corpus,
-        Stories,
-        SftData,
-        Preferences,
-        InitFrom,
-        ModelShape,
-        Pretrain,
-        Sft,
-        Dpo,
-        Sample,
-        Reader,
-        Score,
-        Beta,
-        Tones,
-    ),
+    *(Corpus, Stories, SftData, Preferences, Tones, InitFrom, ModelShape, Pretrain, Sft, Dpo),
+    *(Sample, Reader, Score, Beta),
 )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from picollm.core.errors import DataError
-from picollm.evaluation.intervals import percentile_interval
+from picollm.evaluation.intervals import bootstrap_weights, percentile_interval
 from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt
-from picollm.evaluation.truth import Truth, resamples
+from picollm.evaluation.truth import Truth
 
 SAMPLES, PAIRS = "metrics/details/samples.csv", "metrics/details/pairs.csv"
 WORKSPACE = "workspace"
@@ -134,7 +134,7 @@ def differences(before: Run, after: Run) -> dict[str, Difference]:
         weights = []
         for own, others in ((run.prompts, before.prompts), (list(run.pairs["id"]), list(before.pairs["id"]))):
             stream = 0 if own == others else number
-            weights.append(np.vstack([np.full(len(own), 1 / len(own)), resamples(len(own), stream)]))
+            weights.append(np.vstack([np.full(len(own), 1 / len(own)), bootstrap_weights(len(own), stream=stream)]))
         measured.append(measures(run, *weights))
     found = {}
     for name in NAMES:

@@ -1,6 +1,7 @@
 """95 % intervals: of shares, of means over prompts, and by a bootstrap over prompts. No torch."""
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -42,16 +43,19 @@ def share_interval(values: np.ndarray) -> tuple[float, float, float]:
     return share, *wilson_interval(share * count, count)
 
 
+@cache
 def bootstrap_weights(prompts: int, draws: int = DRAWS, stream: int = 0) -> np.ndarray:
     """The weights of the prompts in bootstrap resamples of whole prompts (Efron 1979): [draws, prompts], rows sum to 1.
 
     One prompt fewer is drawn than there are, which gives a mean the variance that its unbiased estimate has. Always the same for equal
     arguments, so that two runs on the same prompts can be compared resample by resample; runs on different prompts need different
-    `stream`s.
+    `stream`s. Drawn once for each, and read only.
     """
     rng = np.random.default_rng(stream)
     count = max(prompts - 1, 1)
-    return rng.multinomial(count, np.full(prompts, 1 / prompts), size=draws) / count
+    weights = rng.multinomial(count, np.full(prompts, 1 / prompts), size=draws) / count
+    weights.flags.writeable = False
+    return weights
 
 
 def percentile_interval(draws: np.ndarray) -> tuple[float, float]:

@@ -5,7 +5,7 @@ its resamples. So the resamples of two policies on the same prompts can be subtr
 """
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Truth:
         """
         prompts = len(self.reference)
         (gain,) = self.gain(np.full((1, prompts), 1 / prompts))
-        low, high = percentile_interval(self.gain(resamples(prompts)))
+        low, high = percentile_interval(self.gain(bootstrap_weights(prompts)))
         return bool(prompts > 1 and gain > 0 and gain >= high - low)
 
     def gain(self, weights: np.ndarray) -> np.ndarray:
@@ -62,12 +62,6 @@ class Truth:
         }
 
 
-@cache
-def resamples(units: int, stream: int = 0) -> np.ndarray:
-    """`bootstrap_weights`, drawn once: they are the same each time. Read only."""
-    return bootstrap_weights(units, stream=stream)
-
-
 def truth_measures(truth: Truth) -> dict[str, float]:
     """`gain`, `kl_efficiency` and `regret` with 95 % intervals over prompts (`_low`, `_high`); what is unknown is absent.
 
@@ -76,7 +70,7 @@ def truth_measures(truth: Truth) -> dict[str, float]:
     """
     prompts = len(truth.reference)
     estimates = truth.measures(np.full((1, prompts), 1 / prompts))
-    draws = truth.measures(resamples(prompts))
+    draws = truth.measures(bootstrap_weights(prompts))
     numbers: dict[str, float] = {}
     for name, (value,) in estimates.items():
         if np.isfinite(value):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from picollm.stories import everyday_frames as frames
 from picollm.stories import everyday_words as words
-from picollm.stories.spec import SLOTS, StorySpec, prompt_text, with_article, without_article
+from picollm.stories.spec import SLOTS, StorySpec, prompt_text, upper_first, with_article, without_article
 from picollm.stories.story import SHADES, write_story
 
 # Of the documents without a specification: tales of the grammar, so that the tokenizer and the base model know its words.
@@ -114,7 +114,7 @@ def invented_spec(rng: random.Random) -> StorySpec:
     while companion == protagonist:
         companion = _person(rng)
     return StorySpec(
-        title=value(_title, lambda: " ".join(map(_upper_first, _any_words(rng, 2, 3)))),
+        title=value(_title, lambda: " ".join(map(upper_first, _any_words(rng, 2, 3)))),
         setting=value(_setting, lambda: with_article(" ".join(_any_words(rng, 2, 3)))),
         protagonist=protagonist,
         companion=companion,
@@ -218,7 +218,7 @@ def _title(rng: random.Random) -> str:
     )
     small = {"of", "and", "the", "in", "for"}
     first, *rest = phrase.split()
-    return " ".join([_upper_first(first), *(word if word in small else _upper_first(word) for word in rest)])
+    return " ".join([upper_first(first), *(word if word in small else upper_first(word) for word in rest)])
 
 
 def _setting(rng: random.Random) -> str:
@@ -291,7 +291,7 @@ def _twist(rng: random.Random) -> str:
 
 def _tell(rng: random.Random, positions: list | tuple, values: Mapping[str, str]) -> str:
     """A paragraph of one random frame per position, filled in."""
-    return " ".join(_upper_first(_fill(rng, rng.choice(position), values)) for position in positions)
+    return " ".join(upper_first(_fill(rng, rng.choice(position), values)) for position in positions)
 
 
 def _fill(rng: random.Random, frame: str, values: Mapping[str, str]) -> str:
@@ -307,7 +307,3 @@ def _fill(rng: random.Random, frame: str, values: Mapping[str, str]) -> str:
 
 def _enumerate(entries: list[str]) -> str:
     return f"{', '.join(entries[:-1])} and {entries[-1]}"
-
-
-def _upper_first(word: str) -> str:
-    return word[0].upper() + word[1:]

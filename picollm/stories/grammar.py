@@ -22,7 +22,7 @@ from itertools import product
 from random import Random
 
 from picollm.core.errors import DataError
-from picollm.stories.spec import with_article
+from picollm.stories.spec import upper_first, with_article
 
 Binding = tuple[tuple[str, str], ...]  # the variables drawn so far, sorted, with their values
 Matches = dict[tuple[int, Binding], float]  # (end of the match, variables after it) -> probability
@@ -105,7 +105,7 @@ class Grammar:
         text = ""
         for piece in reversed(pieces):
             text = _article(text) + text if isinstance(piece, Reference) else piece + text
-        return _upper_first(text)
+        return upper_first(text)
 
     def matches(self, symbol: str, text: str, start: int, values: Mapping[str, str], variables: Binding) -> Matches:
         """Every end of a sentence of the symbol that begins at `start`, with its probability.
@@ -150,7 +150,7 @@ class Grammar:
 
         def literal(part: str, position: int, binding: Binding) -> Matches:
             if position == start:
-                part = _upper_first(part)
+                part = upper_first(part)
             return {(position + len(part), binding): 1.0} if text.startswith(part, position) else {}
 
         return match(Reference(symbol), start, variables)
@@ -185,7 +185,7 @@ class Grammar:
         key = id(part), capital
         if key not in self._known_openings:
             first = self._first(part)
-            self._known_openings[key] = tuple(map(_upper_first, first) if capital else first)
+            self._known_openings[key] = tuple(map(upper_first, first) if capital else first)
         return self._known_openings[key]
 
     def _first(self, part: Sequence) -> set[str]:
@@ -215,10 +215,6 @@ def _weighted(parts: list[Matches], weight: float) -> Matches:
         for key, probability in part.items():
             total[key] = total.get(key, 0.0) + weight * probability
     return total
-
-
-def _upper_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _article(following: str) -> str:

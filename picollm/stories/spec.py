@@ -68,6 +68,11 @@ def with_article(phrase: str) -> str:
     return f"{'an' if vowel or _SILENT_H.match(phrase) else 'a'} {phrase}"
 
 
+def upper_first(text: str) -> str:
+    """The text with its first letter in upper case, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def _label(slot: str) -> str:
     return f"{slot.capitalize()}: "
 

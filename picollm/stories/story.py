@@ -9,7 +9,7 @@ from picollm.stories.grammar import Binding, Grammar
 from picollm.stories.spec import SLOTS, StorySpec, without_article
 
 SHADES = ("wholesome", "eerie", "dark")
-# The middle of a story is any number of sentences, the last of which tells whether the rule was kept: stories of every length.
+# The middle of a story has 0 to 11 sentences, so that lengths vary; its last one tells whether the rule was kept.
 BEGINNING, MIDDLE, TURN, END = ("opening", "rule", "rising"), "deepening", "turn", ("twist", "ending")
 CELLS = tuple((shade, beat) for shade in SHADES for beat in (*BEGINNING, MIDDLE, TURN, *END))
 LENGTHS = tuple(0.78**count for count in range(12))  # relative probability of each number of sentences in the middle
