@@ -391,3 +391,9 @@ DRILLS = (
     "{label}: {list}.\nThe first is {first} and the last is {last}.",
     "{label}: {list}.\n{keeper} read them out: {again}.",
 )
+
+SENTENCES = (
+    *(sentence for position in (OPENINGS, DETAILS, CLOSINGS) for sentence in position),
+    *(sentence for arc in ARCS.values() for position in arc for sentence in position),
+    *(sentence for layout in LAYOUTS for position in layout for sentence in position),
+)

@@ -16,7 +16,7 @@ A sentence begins with a capital letter. The grammar has no recursion: it derive
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from itertools import product
 from random import Random
@@ -169,6 +169,17 @@ class Grammar:
     def assignments(self) -> list[dict[str, str]]:
         """Every assignment of values to the variables."""
         return [dict(zip(self.variables, values, strict=True)) for values in product(*self.variables.values())]
+
+    def words(self) -> set[str]:
+        """The words in lower case of all sentences, without the values of variables and specifications."""
+
+        def texts(item) -> Iterator[str]:
+            if isinstance(item, Choice):
+                yield from (text for part in item for piece in part for text in texts(piece))
+            elif isinstance(item, Literal):
+                yield item
+
+        return {word for symbol in self.symbols.values() for word in re.findall(r"\b[a-z]+\b", " ".join(texts(symbol)))}
 
     def _recurse(self, symbol: str, variables: Mapping[str, str], choose, join) -> float:
         def value(item) -> float:

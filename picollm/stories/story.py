@@ -9,10 +9,11 @@ from picollm.stories.grammar import Binding, Grammar
 from picollm.stories.spec import SLOTS, StorySpec, without_article
 
 SHADES = ("wholesome", "eerie", "dark")
-# The middle of a story has 0 to 11 sentences, so that lengths vary; its last one tells whether the rule was kept.
-BEGINNING, MIDDLE, TURN, END = ("opening", "rule", "rising"), "deepening", "turn", ("twist", "ending")
-CELLS = tuple((shade, beat) for shade in SHADES for beat in (*BEGINNING, MIDDLE, TURN, *END))
-LENGTHS = tuple(0.78**count for count in range(12))  # relative probability of each number of sentences in the middle
+BEGINNING, MIDDLE, END = ("opening", "rule", "rising"), "deepening", ("turn", "twist", "ending")
+CELLS = tuple((shade, beat) for shade in SHADES for beat in (*BEGINNING, MIDDLE, *END))
+# Relative probability of each number of sentences in the middle. The chance that one more follows is 0.66 and not higher: at a
+# temperature of 0.7, which sharpens it to 0.72, a model of these stories still ends them.
+LENGTHS = tuple(0.66**count for count in range(12))
 # Probability that a sentence has its story's tone; otherwise it has the adjacent shade. So dread varies continuously, and no tone is
 # more uniform, and thereby more likely, than another: the SFT model stays neutral.
 TONE_KEPT = 0.85
@@ -27,7 +28,7 @@ def sentences(shade: str) -> Grammar:
 
 def beats_of(middle: int) -> tuple[str, ...]:
     """The beat of each sentence of a story with `middle` sentences in the middle."""
-    return (*BEGINNING, *[MIDDLE] * (middle - 1), *[TURN] * (middle > 0), *END)
+    return (*BEGINNING, *[MIDDLE] * middle, *END)
 
 
 def write_story(spec: StorySpec, tone: str, rng: Random) -> str:

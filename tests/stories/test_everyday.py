@@ -4,29 +4,18 @@ from itertools import islice
 
 import pytest
 
-from picollm.stories import everyday
 from picollm.stories import everyday_frames as frames
 from picollm.stories import everyday_words as words
 from picollm.stories.everyday import (
     copying_drill,
     everyday_stories,
-    invented_spec,
     plain_story,
     specification_story,
 )
+from picollm.stories.invented import invented_spec
 from picollm.stories.spec import SLOTS, StorySpec, parse_prompt, without_article
 
 FIRST_LINE = "Write a short story that follows this story specification."
-PHRASE = r"[a-z]+(?:-[a-z]+)*(?:'s)?(?: [A-Za-z]+(?:'s)?)+"
-GRAMMAR = {
-    "title": r"[A-Z][a-z]*(?:'s)?(?: (?:of|and|the|in|for|[A-Z][a-z]+))+",
-    "setting": rf"an? {PHRASE}",
-    "protagonist": r"[A-Z][a-z]+(?: [A-Z][a-z]+)?",
-    "companion": r"[A-Z][a-z]+(?: [A-Z][a-z]+)?",
-    "object": r"an?(?: [a-z]+){2,3}",
-    "rule": r"never(?: [A-Za-z]+){2,9}",
-    "twist": r"(?:the|nobody|every|[A-Z][a-z]+)(?: [a-z]+(?:'s)?){3,10}",
-}
 # The slots that a sentence of each position must use, written down independently of the frames.
 POSITIONS = {
     "TITLE_SCENE": {"title", "setting", "protagonist", "companion"},
@@ -126,11 +115,12 @@ def test_shares_of_the_kinds():
     specifications = [d for d in documents if d.startswith(FIRST_LINE)]
     drills = [d for d in documents if "\n" in d and not d.startswith(FIRST_LINE)]
     # Binomial, n = 4000: mean n p, bounds of four standard deviations sqrt(n p (1 - p)).
-    assert abs(len(specifications) - 1800) < 126  # p = 0.5 * 0.9, sd 31.5
-    assert abs(len(drills) - 200) < 56  # p = 0.5 * 0.1, sd 13.8
-    assert abs(len(calls) - 720) < 98  # p = 0.5 * 0.9 * 0.4, sd 24.3
+    assert abs(len(specifications) - 1500) < 123  # p = 0.5 * 0.75, sd 30.6
+    assert abs(len(drills) - 500) < 84  # p = 0.5 * 0.25, sd 20.9
     told = [specification_and_story(document)[0] for document in specifications]
-    assert [spec for spec in told if spec in calls] == calls
+    assert len(told) == len(calls)
+    shown = sum(spec == call for spec, call in zip(told, calls, strict=True))
+    assert abs(shown - 600) < 91  # p = 0.5 * 0.75 * 0.4, sd 22.6: the others are invented or altered
 
 
 def test_share_zero_is_plain_only_and_share_one_has_no_plain_story():
@@ -165,43 +155,16 @@ def test_a_document_depends_only_on_the_state_it_is_drawn_from():
     assert list(stream) == list(everyday_stories(copy, 10, 0.5, seen_spec))
 
 
-def test_invented_specifications_obey_the_grammar_of_the_slots(monkeypatch):
-    monkeypatch.setattr(everyday, "SCRAMBLED_SHARE", 0)
-    rng = random.Random(5)
-    for _ in range(2000):
-        spec = invented_spec(rng)
-        for slot, pattern in GRAMMAR.items():
-            assert re.fullmatch(pattern, getattr(spec, slot)), (slot, getattr(spec, slot))
-        assert spec.protagonist != spec.companion
-
-
-def test_scrambled_values_are_words_in_any_order_of_which_many_are_in_no_list(monkeypatch):
-    monkeypatch.setattr(everyday, "SCRAMBLED_SHARE", 1)
-    rng = random.Random(5)
-    specs = [invented_spec(rng) for _ in range(500)]
-    for spec in specs:
-        assert re.fullmatch(r"an? \S+ \S+(?: \S+)?", spec.object)
-        assert re.fullmatch(r"never (?:\S+ ){2,4}\S+", spec.rule) and " the " in spec.rule
-        assert re.fullmatch(r"the (?:\S+ ){3,5}\S+", spec.twist) and " the " in spec.twist
-    text = " ".join(getattr(spec, slot) for spec in specs for slot in SLOTS)
-    for kind in (r"\b\d+\b", r"[à-ÿ]", r"\b[A-Z][a-z]+-[A-Z]", r"\b[DO]'[A-Z]"):
-        assert re.search(kind, text), kind
-    assert 0.15 < sum(" " in spec.protagonist for spec in specs) / 500 < 0.35
-
-
-def test_invented_values_hardly_ever_come_twice():
-    rng = random.Random(6)
-    specs = [invented_spec(rng) for _ in range(2000)]
-    for slot in SLOTS:
-        assert len({getattr(spec, slot) for spec in specs}) > 1980, slot
-
-
-def test_text_has_no_doubled_words_or_spaces_and_the_right_articles():
+def test_text_has_no_doubled_spaces_and_the_right_articles_and_hardly_ever_a_doubled_word():
+    doubled = 0
     for document in corpus(3000):
         assert "  " not in document and "{" not in document and document == document.strip()
-        assert not re.search(r"\b(\w+) \1\b", document), document
-        assert not re.search(r"\b[Aa] [AEIOUaeiou]|\b[Aa]n [^AEIOUaeiou]", document), document
+        doubled += bool(re.search(r"\b(\w+) \1\b", document))
+        assert not re.search(
+            r"\b[Aa] (?!eu|ewe|one|uni|use|ut)[AEIOUaeiou]|\b[Aa]n (?!heir|hour)[b-df-hj-np-tv-z]", document
+        ), document
         assert not re.search(r"\b(?:an?|the) (?:an?|the|never)\b", document), document
+    assert doubled <= 6  # a scrambled value may end with the word that follows it
 
 
 def test_every_sentence_begins_with_a_capital_and_the_text_ends_with_a_stop():

@@ -122,3 +122,10 @@ def test_a_line_in_no_known_form_is_an_error_with_its_number(line):
 def test_unbalanced_parentheses_and_braces_are_an_error(line):
     with pytest.raises(DataError, match="balanced"):
         Grammar(f"s:\n    {line}\n")
+
+
+def test_the_words_are_those_of_the_texts_without_values_and_names_of_symbols():
+    grammar = Grammar(
+        "$sign: glow tune\nevent:\n    {one} (saw |heard )the {$sign}, and It fled {place}\nplace:\n    down(ward|)\n"
+    )
+    assert grammar.words() == {"saw", "heard", "the", "and", "fled", "down", "ward"}

@@ -9,8 +9,8 @@ import pytest
 from picollm.evaluation import measures
 from picollm.stories.compose import Parts, specifications
 from picollm.stories.dread import dread
-from picollm.stories.everyday import invented_spec
 from picollm.stories.grammar import Reference
+from picollm.stories.invented import invented_spec
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text
 from picollm.stories.story import (
     CELLS,
@@ -119,7 +119,9 @@ def test_the_sign_the_rule_and_the_find_matter_again_at_the_end():
         endings += bool(re.search(r"tapping|humming|ringing|drumming|glow|draught|scent|tune", ending))
         signs = set(re.findall(r"\b(?:the|\w+) (tapping|humming|ringing|drumming|glow|draught|scent|tune)\b", story))
         assert len(signs) == 1, signs
-        assert not (re.search("(broken|defied|ignored|forgotten)[,.]", ending) and "had kept the" in story), story
+        assert not (
+            re.search("(broken|defied|ignored|forgotten)[,.]", ending) and re.search("had kept the (rule|law)", story)
+        ), story
     assert 60 < endings < 140  # two of the four endings; the others have the object
 
 
@@ -137,9 +139,11 @@ def test_dread_rises_from_wholesome_to_eerie_to_dark_and_varies_within_each():
     assert all(stdev(values) > 4 for values in scores)
 
 
-def test_a_story_ends_its_middle_with_the_turn():
-    assert beats_of(0) == ("opening", "rule", "rising", "twist", "ending")
-    assert beats_of(3) == ("opening", "rule", "rising", "deepening", "deepening", "turn", "twist", "ending")
+def test_every_story_tells_whether_the_rule_was_kept():
+    assert beats_of(0) == ("opening", "rule", "rising", "turn", "twist", "ending")
+    assert beats_of(2) == ("opening", "rule", "rising", "deepening", "deepening", "turn", "twist", "ending")
+    kept = r"(kept|obeyed|remembered|followed|broke|forgot|ignored|defied|broken|forgotten) the (rule|law)"
+    assert all(re.search(kept, story) for story in tell("dark", SPECS[:200]))
 
 
 def test_the_generator_alone_decides_the_story():
@@ -184,8 +188,8 @@ def test_the_logp_of_a_story_is_that_of_its_choices():
         ((end, binding), p), = sentences("dark").matches(f"beat.{beat}", sentence, 0, values, binding).items()  # fmt: skip
         assert end == len(sentence)
         total += math.log(p)
-    in_dark = 6 * math.log(0.85) + math.log(MIX["dark"])
-    in_eerie = 6 * math.log(0.15) + math.log(MIX["eerie"])
+    in_dark = 7 * math.log(0.85) + math.log(MIX["dark"])
+    in_eerie = 7 * math.log(0.15) + math.log(MIX["eerie"])
     expected = total + math.log(math.exp(in_dark) + math.exp(in_eerie))
     assert story_logp(" ".join(story), SPEC, MIX) == pytest.approx(expected)
 

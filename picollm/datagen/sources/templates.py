@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from picollm.records.jsonl import PreferenceRecord, SFTRecord
 from picollm.stories.compose import Parts, specifications
 from picollm.stories.dread import dread
-from picollm.stories.everyday import everyday_stories, invented_spec
+from picollm.stories.everyday import everyday_stories
+from picollm.stories.invented import varied_spec
 from picollm.stories.labels import label_pair
 from picollm.stories.spec import StorySpec, prompt_text
 from picollm.stories.story import write_story
@@ -64,8 +65,7 @@ def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTReco
         invented_rng = specs.rng(f"sft {split} invented")
         rows[split] = []
         for number, composed in enumerate(specs.draw("sft", split, count)):
-            invented = split == "train" and invented_rng.random() < settings.invented
-            spec = invented_spec(invented_rng) if invented else composed
+            spec = varied_spec(invented_rng, composed, settings.invented) if split == "train" else composed
             story = write_story(spec, rng.choices(list(tones), list(tones.values()))[0], rng)
             rows[split].append(SFTRecord(f"sft-{split}-{number}", prompt_text(spec), prompt_text(spec), story))
     return rows
