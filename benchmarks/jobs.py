@@ -24,7 +24,7 @@ from picollm.text.tokenizer import train_bpe
 from picollm.training import distributed
 from picollm.training.language_model import language_modelling
 from picollm.training.loop import compile_blocks, train_step
-from picollm.training.optim import make_optimizer
+from picollm.training.optim import make_optimizers
 from picollm.training.run import Run
 from picollm.training.settings import Training
 
@@ -40,6 +40,7 @@ SETTINGS = Training(
     warmup=0.0,
     final_lr=1.0,
     weight_decay=0.1,
+    optimizer="adamw",
     grad_clip=1.0,
     log_every=1,
     validate_every=1,
@@ -251,11 +252,11 @@ def picollm_training(job: Job, folder: Path, precision: str, device: torch.devic
         compile=compile,
     )
     compile_blocks(run)
-    optimizer = make_optimizer(distributed.named_parameters(model).values(), settings)
+    optimizers = make_optimizers(distributed.named_parameters(model), settings)
     step_objective = distributed.data_parallel(model, objective, run.strategy)
 
     def step() -> float:
-        sums, _, _ = train_step(run, step_objective, optimizer, 0, settings.lr)
+        sums, _, _ = train_step(run, step_objective, optimizers, 0, settings.lr)
         return (sums.loss / sums.count).item()
 
     return Work(lambda: [step() for _ in range(CHECK_STEPS)], step)

@@ -23,7 +23,7 @@ from benchmarks.jobs import (
 )
 from benchmarks.timing import BenchmarkError, Side, Work
 from picollm.model.runtime import autocast
-from picollm.training.optim import ADAM_BETAS, make_optimizer
+from picollm.training.optim import ADAM_BETAS, make_optimizers
 
 # No downloads, no telemetry; set before the first import of a library that reads them.
 OFFLINE = {
@@ -86,7 +86,7 @@ def transformers_eager(job: Job, folder: Path, precision: str, device: torch.dev
     model = _load(folder, "model", device).train()
     if compiled:
         model.compile()
-    optimizer = make_optimizer(model.parameters(), SETTINGS)
+    (optimizer,) = make_optimizers(dict(model.named_parameters()), SETTINGS)
     ids = _padded([example.sequences()[0] for example in examples(job)])[0].to(device)
 
     def step() -> float:
@@ -172,7 +172,7 @@ def _tokenizer(folder: Path):
 
 
 def _arguments(job: Job, folder: Path, precision: str, device: torch.device, defaults: bool = False) -> dict:
-    """TrainingArguments for the same update as picollm's. `defaults` keeps TRL's precision and checkpointing."""
+    """TrainingArguments for the same update as picollm's, embeddings excepted (no decay). `defaults` keeps TRL's precision and checkpointing."""
     speed = {} if defaults else {"bf16": precision == "bfloat16", "activation_checkpointing": False}
     return {
         "output_dir": str(folder / "trainer"),

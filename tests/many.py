@@ -26,20 +26,18 @@ def main():
     model = tiny_model()
     distributed.place(model, device, strategy)
     if objective == "language_modelling":
-        loss, train, validation = language_modelling, response_rows(20), response_rows(5, seed=9)
+        loss, train, validation, optimizer = language_modelling, response_rows(20), response_rows(5, seed=9), "muon"
     else:
-        loss, train, validation = (
-            preference(dpo()),
-            pair_rows(20),
-            pair_rows(5),
-        )
+        loss, train, validation, optimizer = preference(dpo()), pair_rows(20), pair_rows(5), "adamw"
     run = Run(
         name="sft",
         model=model,
         objective=stopping(loss, stop),
         train=train,
         validation=validation,
-        settings=training(micro_batch_size=3, batch_size=7, checkpoint_every=int(every), weight_decay=0.0),
+        settings=training(
+            optimizer=optimizer, micro_batch_size=3, batch_size=7, checkpoint_every=int(every), weight_decay=0.0
+        ),
         steps=6,
         seed=(4,),
         precision="float32",

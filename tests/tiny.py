@@ -56,6 +56,7 @@ def training(**changes) -> Training:
         "warmup": 0.1,
         "final_lr": 0.1,
         "weight_decay": 0.1,
+        "optimizer": "adamw",
         "grad_clip": 1.0,
         "log_every": 1,
         "validate_every": 2,

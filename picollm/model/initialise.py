@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from picollm.model.transformer import Attention, Transformer
 
 STD = 0.02
+# Norm of an embedding, without the constant of the circuit. Training brings those of frequent tokens to 1 and more, and leaves those of
+# rare tokens about where they began: from GPT-2's 0.02 sqrt(d) they were copied less well (docs/stories.md).
+EMBEDDING_NORM = 0.5
 MIN_FREQUENCY = 0.15  # radians per token; rotary pairs above this distinguish neighbouring positions
 PREVIOUS_LOGIT = 44.0  # attention logit of the previous position; that of the one before is about 7 lower
 MATCH_LOGIT = 7.0  # attention logit of a matching position
@@ -23,8 +26,9 @@ PREVIOUS_NORM = 0.9  # norm of the previous token's output in the residual strea
 
 @torch.no_grad()
 def initialise(model: Transformer, seed: int) -> None:
-    """GPT-2's initialisation (Radford et al. 2019): normal(0, 0.02), residual projections scaled by 1 / sqrt(2 layers);
-    then, if there are two layers and heads of at least four dimensions, the induction circuit."""
+    """GPT-2's initialisation (Radford et al. 2019), with larger embeddings: normal(0, 0.02), residual projections scaled by
+    1 / sqrt(2 layers), embeddings normal(0, 0.5 / sqrt(d)); then, if there are two layers and heads of at least four dimensions,
+    the induction circuit."""
     generator = torch.Generator().manual_seed(seed)
     residual_std = STD / math.sqrt(2 * model.config.num_hidden_layers)
     for name, parameter in model.named_parameters():
@@ -33,6 +37,8 @@ def initialise(model: Transformer, seed: int) -> None:
         else:
             is_residual = name.endswith(("o_proj.weight", "down_proj.weight"))
             nn.init.normal_(parameter, std=residual_std if is_residual else STD, generator=generator)
+    embedding = model.model.embed_tokens.weight
+    nn.init.normal_(embedding, std=EMBEDDING_NORM / math.sqrt(embedding.shape[1]), generator=generator)
     if model.config.num_hidden_layers >= 2 and model.config.head_dim >= 4:
         _add_induction_circuit(model, generator)
 
@@ -40,22 +46,22 @@ def initialise(model: Transformer, seed: int) -> None:
 def _add_induction_circuit(model: Transformer, generator: torch.Generator) -> None:
     """Layer 0, head 0 becomes the previous-token head; layer 1 gets one or two induction heads.
 
-    Dimension 0 of every embedding is set to n = 0.02 sqrt(d), the norm of the rest: a constant from which attention can
+    Dimension 0 of every embedding is set to n = 0.5, the norm of the rest: a constant from which attention can
     compute scores that do not depend on the token. With tied weights it adds the same number to every logit, which cancels.
     After RMSNorm the constant is sqrt(d / 2) and the other dimensions have a standard deviation of sqrt(1 / 2).
     """
     d, size = model.config.hidden_size, model.config.head_dim
-    norm = STD * math.sqrt(d)
+    norm, std = EMBEDDING_NORM, EMBEDDING_NORM / math.sqrt(d)
     model.model.embed_tokens.weight[:, 0] = norm
     reads, writes = (_rows_without_constant(size, d, generator) for _ in range(2))
     write_scale = PREVIOUS_NORM * norm / math.sqrt(size / 2)
     _previous_token_head(model.model.layers[0].self_attn, model.inverse_frequencies, reads, write_scale * writes)
     # The residual stream of layer 1 is embedding + constant + previous token: their squared norms add up.
-    rms = STD * math.sqrt(2 + PREVIOUS_NORM**2)
-    query_norm = STD / rms * math.sqrt(size / 2)
+    rms = std * math.sqrt(2 + PREVIOUS_NORM**2)
+    query_norm = std / rms * math.sqrt(size / 2)
     key_norm = PREVIOUS_NORM * norm / math.sqrt(2) / rms
     match_scale = math.sqrt(MATCH_LOGIT * math.sqrt(size) / (query_norm * key_norm))
-    copy_scale = norm / (STD / rms * math.sqrt(size))
+    copy_scale = norm / (std / rms * math.sqrt(size))
     second = model.model.layers[1].self_attn
     group = model.config.num_attention_heads // model.config.num_key_value_heads
     for number in range(min(2, model.config.num_key_value_heads)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from picollm.batching.batch import micro_batches_of_rank, step_rows
 from picollm.batching.rows import Rows
@@ -14,7 +14,7 @@ from picollm.core.errors import Interrupted, TrainingError
 from picollm.model.runtime import autocast, should_compile
 from picollm.training import distributed, interrupt
 from picollm.training.objective import Sums
-from picollm.training.optim import make_optimizer, schedule
+from picollm.training.optim import make_optimizers, schedule
 from picollm.training.resume import State
 from picollm.training.run import History, Progress, Run, Window, means
 
@@ -85,7 +85,7 @@ class Trainer:
     def __init__(self, run: Run, history: History):
         self.run, self.history, self.step = run, history, 0
         parameters = distributed.named_parameters(run.model)
-        self.optimizer = make_optimizer(parameters.values(), run.settings)
+        self.optimizers = make_optimizers(parameters, run.settings)
         self.window = Window(run)
         self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
@@ -113,7 +113,7 @@ class Trainer:
         """Take one optimizer step and append a training row if one is due."""
         run, history = self.run, self.history
         lr = run.settings.lr * schedule(self.step, run.steps, run.settings)
-        self.window.add(*train_step(run, step_objective, self.optimizer, self.step, lr))
+        self.window.add(*train_step(run, step_objective, self.optimizers, self.step, lr))
         self.step += 1
         history.steps, history.tokens = self.step, self.window.tokens
         progress.advance(self.step)
@@ -142,9 +142,9 @@ class Trainer:
         for prefix, targets in (("model.", parameters), ("best.", self.best)):
             values = _with_prefix(prefix, tensors)
             _copy({name: distributed.shard_like(values[name], target) for name, target in targets.items()}, targets)
-        for name, parameter in parameters.items():
-            values = _with_prefix(f"optimizer.{name}.", tensors)
-            self.optimizer.state[parameter] = {
+        for optimizer, parameter, prefix in self._optimized():
+            values = _with_prefix(prefix, tensors)
+            optimizer.state[parameter] = {
                 key: distributed.shard_like(value, parameter) for key, value in values.items()
             }
         self.window.restore(_with_prefix("window.", tensors), self.history.tokens)
@@ -153,9 +153,17 @@ class Trainer:
         parameters = distributed.named_parameters(self.run.model)
         tensors = {f"model.{name}": parameter.detach() for name, parameter in parameters.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
-        for name, parameter in parameters.items():
-            tensors |= {f"optimizer.{name}.{key}": value for key, value in self.optimizer.state[parameter].items()}
+        for optimizer, parameter, prefix in self._optimized():
+            tensors |= {f"{prefix}{key}": value for key, value in optimizer.state[parameter].items()}
         return tensors | {f"window.{name}": tensor for name, tensor in self.window.tensors().items()}
+
+    def _optimized(self) -> Iterator[tuple[torch.optim.Optimizer, nn.Parameter, str]]:
+        """Every parameter with its optimizer and the prefix of its state in a saved state."""
+        names = {parameter: name for name, parameter in distributed.named_parameters(self.run.model).items()}
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    yield optimizer, parameter, f"optimizer.{names[parameter]}."
 
 
 @torch.no_grad()
@@ -187,7 +195,7 @@ def check_first_loss(run: Run, expected: float) -> None:
 
 
 def train_step(
-    run: Run, step_objective: Callable, optimizer: torch.optim.Optimizer, step: int, lr: float
+    run: Run, step_objective: Callable, optimizers: list[torch.optim.Optimizer], step: int, lr: float
 ) -> tuple[Sums, Tensor, int]:
     """One optimizer step: the objective's sums over the batch, the gradient norm before clipping, and the tokens of the batch."""
     rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, step)
@@ -208,10 +216,11 @@ def train_step(
     parameters = list(distributed.named_parameters(run.model).values())
     torch._foreach_div_([distributed.to_local(parameter.grad) for parameter in parameters], total.count)
     norm = distributed.full_tensor(torch.nn.utils.clip_grad_norm_(parameters, run.settings.grad_clip))
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.step()
-    optimizer.zero_grad()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+        optimizer.zero_grad()
     return total, norm, tokens
 
 

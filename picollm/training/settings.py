@@ -12,8 +12,9 @@ Epochs = Annotated[float, Field(gt=0, le=10**6)]
 
 class Training(Settings):
     """Settings of the training loop. Batch sizes count rows (pretraining, SFT) or pairs (DPO); `warmup` is a fraction of the steps,
-    `final_lr` a fraction of `lr`."""
+    `final_lr` a fraction of `lr`. `muon` updates the matrices of the layers by Muon, all else by AdamW."""
 
+    optimizer: Literal["adamw", "muon"]
     lr: Rate
     batch_size: BatchSize
     micro_batch_size: BatchSize

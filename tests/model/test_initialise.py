@@ -53,6 +53,12 @@ def test_outside_the_circuit_the_weights_are_gpt2s():
     assert torch.equal(block.input_layernorm.weight, torch.ones(128))
 
 
+def test_embeddings_have_norm_one_half_beside_a_constant_of_one_half():
+    embedding = make().model.embed_tokens.weight
+    assert torch.equal(embedding[:, 0], torch.full((500,), 0.5))
+    assert embedding[:, 1:].norm(dim=1).mean().item() == pytest.approx(0.5, rel=0.02)
+
+
 def test_the_first_head_attends_to_the_position_before():
     model, (ids, _) = make(), repeated()
     attention = model.model.layers[0].self_attn

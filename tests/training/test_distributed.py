@@ -30,15 +30,16 @@ def result(folder: Path, processes: int) -> dict:
     return files.read_json(folder / f"out{processes}.json")
 
 
-def assert_close(found: dict, expected: dict) -> None:
+def assert_close(found: dict, expected: dict, tolerance: float = 1e-3) -> None:
+    """`tolerance` of the losses and weights: Muon (language modelling) rounds to bfloat16, AdamW (preference) does not."""
     for kind in ("train", "validation"):
         assert len(found["history"][kind]) == len(expected["history"][kind])
         for row, other in zip(found["history"][kind], expected["history"][kind], strict=True):
             assert row.get("num_tokens") == other.get("num_tokens")
-            assert row["loss"] == pytest.approx(other["loss"], abs=1e-5)
-            assert row.get("grad_norm") == pytest.approx(other.get("grad_norm"), abs=1e-4)
+            assert row["loss"] == pytest.approx(other["loss"], abs=tolerance)
+            assert row.get("grad_norm") == pytest.approx(other.get("grad_norm"), abs=10 * tolerance)
     for name, weight in expected["weights"].items():
-        assert np.allclose(found["weights"][name], weight, atol=1e-4), name
+        assert np.allclose(found["weights"][name], weight, atol=2 * tolerance), name
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_two_processes_have_the_losses_of_one(strategy, objective, single, tmp_p
     """A batch of 7 and 5 validation rows, so that the two shares differ in size and in micro-batches."""
     ended = start(tmp_path, 2, objective, strategy)
     assert ended.returncode == 0, ended.stderr
-    assert_close(result(tmp_path, 2), single[objective])
+    assert_close(result(tmp_path, 2), single[objective], 1e-3 if objective == "language_modelling" else 5e-5)
 
 
 @pytest.mark.slow  # it waits for the C++ compiler
