@@ -82,7 +82,7 @@ def test_the_page_has_three_short_diffs():
 def test_the_loss_of_the_page_can_be_chosen(tmp_path):
     folder = changed(tmp_path / "copy", diffs()[LOSS])
     choose(folder, "loss: sigmoid", "loss: hinge")
-    choose(folder, "beta: 0.5", "beta: 0.1")
+    choose(folder, "beta: 0.3", "beta: 0.1")
     # Margin (-6 + 7) - (-6 + 3) = 4, beta 0.1: 1 - 0.4. Without a margin: 1.
     assert call(folder, CALLS[LOSS]) == pytest.approx([0.6, 1.0])
 

@@ -58,7 +58,7 @@ def test_every_preset_is_complete(folder, preset):
         ("reader.temperature", 1e-320, "reader.temperature: 1e-320"),
         ("corpus.files", "a\0b", "corpus.files: 'a\\x00b': expected text without control characters"),
         ("model.hidden_size", 10**9, "model.hidden_size: 1000000000: Input should be less than or equal to 16777216"),
-        ("model.hidden_size", 127, ": hidden_size 127 is not a multiple of num_attention_heads 2"),
+        ("model.hidden_size", 127, ": hidden_size 127 is not a multiple of num_attention_heads 4"),
         ("corpus.documents", 10**15, "corpus.documents: 1000000000000000: Input should be less than or equal to"),
         ("dpo.lr", 1e308, "dpo.lr: 1e+308"),
     ],
@@ -74,8 +74,8 @@ def test_a_wrong_value_is_named_with_its_key_and_what_was_expected(folder, key, 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  beta: 0.5\n", "", "dpo.beta: Field required"),
-        ("  beta: 0.5\n", "  beta: 0.5\n  bta: 1\n", "dpo.bta: unknown key; expected one of batch_size, beta"),
+        ("  beta: 0.3\n", "", "dpo.beta: Field required"),
+        ("  beta: 0.3\n", "  beta: 0.3\n  bta: 1\n", "dpo.bta: unknown key; expected one of batch_size, beta"),
         ("stories:\n  withheld: 0.15", "stories: 3\nx:", "stories: expected a mapping of keys, found 3"),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_key_that_is_missing_or_unknown_is_named(folder, old, new, message):
 
 
 def test_sizes_that_are_too_large_only_together_name_each_other(folder):
-    sizes = {"hidden_size": 2**15, "intermediate_size": 2**17, "num_hidden_layers": 8, "num_attention_heads": 2}
+    sizes = {"hidden_size": 2**15, "intermediate_size": 2**17, "num_hidden_layers": 8, "num_attention_heads": 4}
     for key, value in sizes.items():
         change(folder, f"model.{key}", value)
     # 8 * (2 * 2**30 + 2 * 2**30 + 3 * 2**32) + 2048 * 2**15 and the norms: above 2**36.

@@ -39,7 +39,7 @@ def test_a_run_forced_again_leaves_every_hash_as_it_was(project):
 
 
 def test_a_new_beta_reruns_dpo_and_what_follows_alone(project):
-    output = project.run("dvc", "exp", "run", "-S", "dpo.beta=0.3", "-n", "beta")
+    output = project.run("dvc", "exp", "run", "-S", "dpo.beta=0.2", "-n", "beta")
     assert project.ran(output) == {"check", *AFTER_DPO}
     difference = project.run("dvc", "metrics", "diff", "HEAD", "beta")
     assert "dpo.kl" in difference and "sft." not in difference
@@ -76,7 +76,7 @@ def test_a_wrong_setting_ends_with_a_message_and_no_traceback(project, change, m
 
 def test_a_wrong_setting_of_the_last_stage_stops_the_first_before_any_output_is_touched(project):
     before = project.hashes()
-    project.replace("beta: 0.5", "beta: -1")
+    project.replace("beta: 0.3", "beta: -1")
     output = project.run("dvc", "repro", ok=False)
     assert "dpo.beta: -1: Input should be greater than 0" in output
     assert project.ran(output) == {"check"}

@@ -57,7 +57,7 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
         ("preset: cpu ", "preset: tpu ", "preset: 'tpu' is unknown; expected one of cpu, gpu, gpu-large, smoke"),
         ("preset: cpu ", "preset: [cpu] ", "is unknown; expected one of cpu, gpu, gpu-large, smoke"),
         (
-            "  beta: 0.5",
+            "  beta: 0.3",
             "  beta: auto",
             "dpo.beta: auto; expected a value, because presets/cpu.yaml has no dpo.beta",
         ),
