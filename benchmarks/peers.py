@@ -172,7 +172,10 @@ def _tokenizer(folder: Path):
 
 
 def _arguments(job: Job, folder: Path, precision: str, device: torch.device, defaults: bool = False) -> dict:
-    """TrainingArguments for the same update as picollm's, embeddings excepted (no decay). `defaults` keeps TRL's precision and checkpointing."""
+    """TrainingArguments for the same update as picollm's, except that picollm does not decay embeddings and has a larger epsilon there.
+
+    `defaults` keeps TRL's precision and checkpointing.
+    """
     speed = {} if defaults else {"bf16": precision == "bfloat16", "activation_checkpointing": False}
     return {
         "output_dir": str(folder / "trainer"),

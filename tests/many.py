@@ -1,7 +1,8 @@
 """A tiny training run for tests of several processes: python -m tests.many STATE OUT OBJECTIVE STRATEGY CHECKPOINT_EVERY STOP.
 
-Writes OUT (JSON): the history and the final weights. STOP is `RANK:SIGNAL:CALL`, the signal that the process of that rank
-sends itself in its CALL-th micro-batch, or `none`.
+OBJECTIVE is `language_modelling`, `preference`, or `muon`: language modelling with Muon. Writes OUT (JSON): the
+history and the final weights. STOP is `RANK:SIGNAL:CALL`, the signal that the process of that rank sends itself in
+its CALL-th micro-batch, or `none`.
 """
 
 import dataclasses
@@ -25,10 +26,11 @@ def main():
     device = distributed.set_up(False, "float32")
     model = tiny_model()
     distributed.place(model, device, strategy)
-    if objective == "language_modelling":
-        loss, train, validation, optimizer = language_modelling, response_rows(20), response_rows(5, seed=9), "muon"
+    if objective == "preference":
+        loss, train, validation = preference(dpo()), pair_rows(20), pair_rows(5)
     else:
-        loss, train, validation, optimizer = preference(dpo()), pair_rows(20), pair_rows(5), "adamw"
+        loss, train, validation = language_modelling, response_rows(20), response_rows(5, seed=9)
+    optimizer = "muon" if objective == "muon" else "adamw"
     run = Run(
         name="sft",
         model=model,
