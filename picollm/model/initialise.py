@@ -27,7 +27,7 @@ PREVIOUS_NORM = 0.9  # norm of the previous token's output in the residual strea
 @torch.no_grad()
 def initialise(model: Transformer, seed: int) -> None:
     """GPT-2's initialisation (Radford et al. 2019), with larger embeddings: normal(0, 0.02), residual projections scaled by
-    1 / sqrt(2 layers), embeddings normal(0, 0.5 / sqrt(d)); then, if there are two layers and heads of at least four dimensions,
+    1 / sqrt(2 layers), embeddings normal(0, EMBEDDING_NORM / sqrt(d)); then, if there are two layers and heads of at least four dimensions,
     the induction circuit."""
     generator = torch.Generator().manual_seed(seed)
     residual_std = STD / math.sqrt(2 * model.config.num_hidden_layers)
@@ -46,7 +46,7 @@ def initialise(model: Transformer, seed: int) -> None:
 def _add_induction_circuit(model: Transformer, generator: torch.Generator) -> None:
     """Layer 0, head 0 becomes the previous-token head; layer 1 gets one or two induction heads.
 
-    Dimension 0 of every embedding is set to n = 0.5, the norm of the rest: a constant from which attention can
+    Dimension 0 of every embedding is set to EMBEDDING_NORM, the norm of the rest: a constant from which attention can
     compute scores that do not depend on the token. With tied weights it adds the same number to every logit, which cancels.
     After RMSNorm the constant is sqrt(d / 2) and the other dimensions have a standard deviation of sqrt(1 / 2).
     """

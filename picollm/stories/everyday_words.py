@@ -216,7 +216,6 @@ FUNCTION_WORDS = _listed(
     who whose with without
     """
 )
-ACCENTS = {"a": "àáâäãå", "e": "èéêë", "o": "òóôöø", "u": "ùúûü"}
 IRREGULAR_PLURALS = {
     "calf": "calves",
     "child": "children",

@@ -1,14 +1,16 @@
 """Invented story specifications: values that hardly ever recur, so that the only way to predict them is to copy them.
 
-Four kinds, from the most to the least predictable: a specification from the caller's source with words exchanged (altered),
-values composed by the grammar of their slots, values of any words in any order (scrambled), and among the words of both
-numbers, accented and hyphenated names, and words cut or joined in the middle, which train every piece of the tokenizer.
+Three kinds, from the most to the least predictable: a specification from the caller's source with words exchanged (altered),
+values composed by the grammar of their slots, and values of any words in any order (scrambled). Among the words are numbers,
+names with accents and hyphens, and words cut or joined in the middle, which train every piece of the tokenizer.
 """
 
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import cache, partial
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 
 from picollm.stories import everyday_frames as frames
 from picollm.stories import everyday_words as words
@@ -17,11 +19,14 @@ from picollm.stories.story import SHADES, sentences
 
 ALTERED_SHARE = 0.5  # of the invented specifications; the others are composed of values of their own
 SCRAMBLED_SHARE = 0.4  # of the composed values: words in any order, which no knowledge of the language predicts
+ODD_NAME_SHARE = 0.25  # of the names of persons: accents, hyphens, digits, letters in any order
+PLAIN_START_SHARE = 0.3  # of the scrambled settings, objects and twists: without their usual first word, an article
 LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables instead of two
 MADE_UP_SHARE = 0.12  # of the adjectives in a composed value: made-up words
 REPLACED, INSERTED, DROPPED = 0.3, 0.15, 0.05  # of the words of an altered value
 
-_ARTICLE = re.compile(r"\ban? (\S+)")
+_ARTICLE = re.compile(r"\b([Aa])n? (\S+)")
+_FIRST_WORDS = frozenset({"a", "an", "the", "never"})  # of values; not drawn as any word
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
@@ -37,26 +42,30 @@ def invented_spec(rng: random.Random) -> StorySpec:
     """A random specification of made-up names, and of values that are composed word by word: by the grammar of their slots or
     (SCRAMBLED_SHARE) of any words in any order, which can only be copied."""
 
-    def value(composed: Callable[[random.Random], str], scrambled: Callable[[], str]) -> str:
-        return scrambled() if rng.random() < SCRAMBLED_SHARE else _compose(rng, composed)
+    def value(composed: Callable[[random.Random], str], scrambled: Callable[[random.Random], str]) -> str:
+        return _compose(rng, scrambled if rng.random() < SCRAMBLED_SHARE else composed)
 
-    protagonist = companion = _person(rng)
-    while companion == protagonist:
-        companion = _person(rng)
+    protagonist = _person(rng)
     return StorySpec(
-        title=value(_title, lambda: " ".join(map(upper_first, _any_words(rng, 2, 3)))),
-        setting=value(_setting, lambda: with_article(" ".join(_any_words(rng, 2, 3)))),
+        title=value(_title, lambda rng: " ".join(map(upper_first, _any_words(rng, 2, 3)))),
+        setting=value(_setting, _any_thing),
         protagonist=protagonist,
-        companion=companion,
-        object=value(_object, lambda: with_article(" ".join(_any_words(rng, 2, 3)))),
-        rule=value(_rule, lambda: f"never {_any_phrase(rng, 2, 4)}"),
-        twist=value(_twist, lambda: f"the {_any_phrase(rng, 3, 5)}"),
+        companion=_other(protagonist, lambda: _person(rng)),
+        object=value(_object, _any_thing),
+        rule=value(_rule, lambda rng: f"never {_any_phrase(rng, 2, 4)}"),
+        twist=value(_twist, _any_clause),
     )
 
 
 def altered_spec(rng: random.Random, spec: StorySpec) -> StorySpec:
     """`spec` with words of its values replaced, added and left out, and names with another ending."""
-    return StorySpec(**{slot: _compose(rng, partial(_altered, slot, getattr(spec, slot))) for slot in SLOTS})
+
+    def value(slot: str) -> str:
+        return _compose(rng, partial(_altered, slot, getattr(spec, slot)))
+
+    values = {slot: value(slot) for slot in SLOTS}
+    values["companion"] = _other(values["protagonist"], lambda: value("companion"))
+    return StorySpec(**values)
 
 
 def invented_entries(rng: random.Random, count: int) -> list[str]:
@@ -68,7 +77,7 @@ def invented_entries(rng: random.Random, count: int) -> list[str]:
 
 def _altered(slot: str, value: str, rng: random.Random) -> str:
     if slot in ("protagonist", "companion"):
-        return value[: rng.randint(1, len(value) - 1)] + _made_up_word(rng)[-rng.randint(1, 4) :]
+        return value[: rng.randint(1, len(value))] + _made_up_word(rng)[-rng.randint(1, 4) :]
     first, *rest = value.split()
     altered = []
     for word in rest:
@@ -76,12 +85,37 @@ def _altered(slot: str, value: str, rng: random.Random) -> str:
         options = [other], [word, other], [], [word]
         altered += rng.choices(options, (REPLACED, INSERTED, DROPPED, 1 - REPLACED - INSERTED - DROPPED))[0]
     text = " ".join([first, *(altered or rest)])
-    return _ARTICLE.sub(lambda match: with_article(match[1]), text)
+    return _ARTICLE.sub(lambda match: match[1] + with_article(match[2])[1:], text)
+
+
+def _other(name: str, draw: Callable[[], str]) -> str:
+    """A name from `draw` that differs from `name`."""
+    other = draw()
+    while other == name:
+        other = draw()
+    return other
 
 
 def _person(rng: random.Random) -> str:
     """A made-up name, with a family name one time in four."""
-    return " ".join(made_up_name(rng) for _ in range(1 if rng.random() < 0.75 else 2))
+    return " ".join(
+        _odd_name(rng) if rng.random() < ODD_NAME_SHARE else made_up_name(rng)
+        for _ in range(1 if rng.random() < 0.75 else 2)
+    )
+
+
+def _any_thing(rng: random.Random) -> str:
+    """One to three of any words, with an article, or (PLAIN_START_SHARE) as a name or with "the"."""
+    phrase = " ".join(_any_words(rng, 1, 3))
+    if rng.random() < PLAIN_START_SHARE:
+        return rng.choice((f"the {phrase}", upper_first(phrase)))
+    return with_article(phrase)
+
+
+def _any_clause(rng: random.Random) -> str:
+    """Three to five of any words and "the", which comes first or (PLAIN_START_SHARE) does not."""
+    phrase = _any_phrase(rng, 3, 5)
+    return phrase if rng.random() < PLAIN_START_SHARE else f"the {phrase}"
 
 
 def _any_phrase(rng: random.Random, fewest: int, most: int) -> str:
@@ -109,7 +143,8 @@ def _any_word(rng: random.Random) -> str:
         lambda: _made_up_word(rng),
         lambda: _odd_word(rng),
     )
-    return rng.choices(kinds, (6, 2, 1, 1))[0]()
+    found = rng.choices(kinds, (6, 2, 1, 1))[0]()
+    return _any_word(rng) if found in _FIRST_WORDS else found
 
 
 @cache
@@ -118,16 +153,55 @@ def _vocabulary() -> tuple[str, ...]:
     entries = [*words.FUNCTION_WORDS, *(form for verb in words.TRANSITIVE for form in verb), *frames.SENTENCES]
     entries += [entry for category in words.WORDS.values() for entry in category]
     found = {word for entry in entries for word in re.findall(r"\b[a-z]+\b", _PLACEHOLDER.sub("", entry))}
-    found = found.union(*(sentences(shade).words() for shade in SHADES)) - {"a", "an", "the", "never"}
+    found = found.union(*(sentences(shade).words() for shade in SHADES)) - _FIRST_WORDS
     return tuple(sorted(found))
 
 
 def _odd_word(rng: random.Random) -> str:
-    """A number, a name with an accent, a hyphen or an apostrophe, or letters in any order."""
+    """A number, an odd name, a possessive, an abbreviated title, or letters in any order."""
+    kinds = (
+        lambda: str(rng.randrange(10_000)),
+        lambda: f"{rng.randrange(1, 100)}{rng.choice(('th', 'st', 'nd', 'rd', *ascii_lowercase))}",
+        lambda: _odd_name(rng),
+        lambda: f"{rng.choice(_vocabulary())}'s",
+        lambda: f"{rng.choice(('Mr', 'Mrs', 'Dr', 'St'))}. {made_up_name(rng)}",
+        lambda: _letters(rng),
+    )
+    return rng.choices(kinds, (2, 1, 5, 1, 1, 1))[0]()
+
+
+def _odd_name(rng: random.Random) -> str:
+    """A name with accents, a hyphen, an apostrophe or digits, or letters in any order."""
     name, other = made_up_name(rng), made_up_name(rng)
-    accented = re.sub("[aeou]", lambda match: rng.choice(words.ACCENTS[match[0]]), name, count=1)
-    letters = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 6)))
-    return rng.choice((str(rng.randrange(10_000)), accented, f"{name}-{other}", f"{rng.choice('DO')}'{name}", letters))
+    kinds = (
+        lambda: _accented(rng, name),
+        lambda: f"{name}-{other}",
+        lambda: f"{rng.choice('DLMO')}'{name}",
+        lambda: "".join(rng.choice((rng.choice(ascii_uppercase), str(rng.randrange(10)))) for _ in range(4)),
+        lambda: _letters(rng).capitalize(),
+    )
+    return rng.choices(kinds, (3, 1, 1, 1, 1))[0]()
+
+
+def _accented(rng: random.Random, name: str) -> str:
+    """The name with an accent on one or two of its letters."""
+    for place in rng.sample(range(len(name)), rng.randint(1, 2)):
+        name = name[:place] + rng.choice(_accents().get(name[place], name[place])) + name[place + 1 :]
+    return name
+
+
+@cache
+def _accents() -> dict[str, str]:
+    """The letters of Unicode's Latin blocks by the letter of which they are a variant, such as n: ñńņň."""
+    found: dict[str, str] = {}
+    for letter in map(chr, (*range(0xC0, 0x180), *range(0x1E00, 0x1F00))):
+        base = unicodedata.normalize("NFD", letter)[0]
+        found[base] = found.get(base, "") + letter
+    return {base: letters for base, letters in found.items() if base in ascii_letters}
+
+
+def _letters(rng: random.Random) -> str:
+    return "".join(rng.choices(ascii_lowercase, k=rng.randint(3, 8)))
 
 
 def made_up_name(rng: random.Random) -> str:

@@ -9,7 +9,7 @@ from torch import nn
 from picollm.training.settings import Training
 
 ADAM_BETAS = (0.9, 0.99)
-EMBEDDING_EPS = 0.12  # relative to the root mean square of an embedding's gradient when it alone is clipped
+EMBEDDING_EPS = 0.12  # relative to the root mean square of an embedding's gradient of norm 1
 
 
 def make_optimizers(parameters: Mapping[str, nn.Parameter], settings: Training) -> list[torch.optim.Optimizer]:
@@ -20,18 +20,14 @@ def make_optimizers(parameters: Mapping[str, nn.Parameter], settings: Training) 
 
     A token that hardly occurs has a tiny gradient, in the same direction as every other such token: away from the hidden states.
     AdamW would scale it to a step of full size, and rare tokens would become indistinguishable (Stollenwerk & Stollenwerk 2025).
-    A larger epsilon for embeddings keeps these steps small.
+    A larger epsilon for the embeddings, and for the output matrix of a model with untied weights, keeps these steps small.
     """
     layers = {name: parameter for name, parameter in parameters.items() if name.startswith("model.layers.")}
     matrices = [parameter for parameter in layers.values() if parameter.ndim == 2]
     vectors = [parameter for parameter in parameters.values() if parameter.ndim < 2]
     embeddings = [parameter for name, parameter in parameters.items() if name not in layers and parameter.ndim == 2]
     groups = [
-        {
-            "params": [parameter],
-            "weight_decay": 0.0,
-            "eps": EMBEDDING_EPS * settings.grad_clip / math.sqrt(parameter.numel()),
-        }
+        {"params": [parameter], "weight_decay": 0.0, "eps": EMBEDDING_EPS / math.sqrt(parameter.numel())}
         for parameter in embeddings
     ]
     groups.append({"params": vectors, "weight_decay": 0.0})
