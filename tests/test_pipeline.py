@@ -149,7 +149,7 @@ def test_code_deps_are_the_import_closure_of_each_script():
     assert code_problems(ROOT) == []
 
 
-@pytest.mark.parametrize("preset", ["cpu", "gpu", "gpu-large", "smoke"])
+@pytest.mark.parametrize("preset", ["cpu", "cpu-long", "gpu", "gpu-large", "smoke"])
 def test_params_are_the_sections_that_each_script_loads(preset):
     assert parameter_problems(ROOT, preset) == []
 

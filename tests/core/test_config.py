@@ -54,8 +54,12 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("preset: cpu ", "preset: tpu ", "preset: 'tpu' is unknown; expected one of cpu, gpu, gpu-large, smoke"),
-        ("preset: cpu ", "preset: [cpu] ", "is unknown; expected one of cpu, gpu, gpu-large, smoke"),
+        (
+            "preset: cpu ",
+            "preset: tpu ",
+            "preset: 'tpu' is unknown; expected one of cpu, cpu-long, gpu, gpu-large, smoke",
+        ),
+        ("preset: cpu ", "preset: [cpu] ", "is unknown; expected one of cpu, cpu-long, gpu, gpu-large, smoke"),
         (
             "  beta: 0.3",
             "  beta: auto",

@@ -1,0 +1,80 @@
+"""kl_efficiency against the number of pairs: python -m benchmarks.pairs [--csv docs/pairs.csv] [--figure docs/pairs.png]
+
+Runs one DVC experiment per row of RUNS in the folder that it is started in, which must hold a complete `dvc repro`, and writes its
+numbers to the CSV as it ends. Rows that the CSV has are not run again, so a stopped run goes on. Efficiencies compare at equal gain:
+the learning rates were chosen to bring the gain near 0.9.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from picollm.core import entry
+from picollm.lab.drawing import BLUE, DARK_GREY, annotate, plain_style
+
+RUNS = {
+    240: 8e-5,
+    480: 4e-5,
+    960: 2e-5,
+    1920: 1.4e-5,
+    3840: 1e-5,
+    8000: 5e-6,
+}  # pairs: learning rate, at the default beta
+MEASURES = (
+    "gain",
+    "kl",
+    "kl_efficiency",
+    "kl_efficiency_low",
+    "kl_efficiency_high",
+    "ended",
+    "adherence",
+    "derived",
+    "reward_acc",
+)
+COLUMNS = ("pairs", "lr", *MEASURES)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pairs", description=__doc__.split(":")[0])
+    parser.add_argument("--csv", type=Path, default=Path("docs/pairs.csv"))
+    parser.add_argument("--figure", type=Path, default=Path("docs/pairs.png"))
+    options = parser.parse_args()
+    rows = pd.read_csv(options.csv).to_dict("records") if options.csv.exists() else []
+    for pairs, lr in RUNS.items():
+        if any(row["pairs"] == pairs for row in rows):
+            continue
+        settings = [f"presets/cpu.yaml:preferences.rows={pairs}", f"dpo.lr={lr}"]
+        command = [sys.executable, "-m", "dvc", "exp", "run", "-n", f"pairs{pairs}", "-f"]
+        subprocess.run([*command, *(f"-S{setting}" for setting in settings), "evaluate"], check=True)
+        measured = json.loads(Path("metrics/details/eval.json").read_text(encoding="utf-8"))
+        rows.append({"pairs": pairs, "lr": lr} | {name: measured.get(f"dpo.test.{name}") for name in MEASURES})
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(options.csv, index=False)
+    draw(pd.DataFrame(rows).sort_values("pairs")).savefig(options.figure, dpi=100, metadata={"Software": None})
+
+
+@plain_style
+def draw(table: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    low, high = table.kl_efficiency - table.kl_efficiency_low, table.kl_efficiency_high - table.kl_efficiency
+    axes.errorbar(table.pairs, table.kl_efficiency, yerr=[low, high], fmt="o-", color=BLUE, capsize=3)
+    for row in table.dropna().itertuples():
+        axes.annotate(f"gain {row.gain:.2f}", (row.pairs, row.kl_efficiency_high), (0, 4), textcoords="offset points",
+                      ha="center", fontsize=8, color=DARK_GREY)  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(table.pairs))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_ylim(0, None)
+    annotate(axes, "kl_efficiency of DPO, test prompts, 95 % intervals", "preference pairs", "share of the least KL")
+    return figure
+
+
+if __name__ == "__main__":
+    entry.run(main)
