@@ -2,7 +2,8 @@
 
 Runs one DVC experiment per row of RUNS in the folder that it is started in, which must hold a complete `dvc repro`, and writes its
 numbers to the CSV as it ends. Rows that the CSV has are not run again, so a stopped run goes on. Efficiencies compare at equal gain:
-the learning rates were chosen to bring the gain near 0.9.
+the learning rates were chosen to bring the gain near 0.9. Run it with preset cpu in a clone of its own: the settings of the last
+experiment stay in its workspace.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from picollm.core import entry
-from picollm.lab.drawing import BLUE, DARK_GREY, annotate, plain_style
+from picollm.lab.drawing import BLUE, DARK_GREY, annotate, plain_style, save
 
 RUNS = {
     240: 8e-5,
@@ -50,12 +51,12 @@ def main():
         if any(row["pairs"] == pairs for row in rows):
             continue
         settings = [f"presets/cpu.yaml:preferences.rows={pairs}", f"dpo.lr={lr}"]
-        command = [sys.executable, "-m", "dvc", "exp", "run", "-n", f"pairs{pairs}", "-f"]
+        command = [sys.executable, "-m", "dvc", "exp", "run"]
         subprocess.run([*command, *(f"-S{setting}" for setting in settings), "evaluate"], check=True)
         measured = json.loads(Path("metrics/details/eval.json").read_text(encoding="utf-8"))
         rows.append({"pairs": pairs, "lr": lr} | {name: measured.get(f"dpo.test.{name}") for name in MEASURES})
         pd.DataFrame(rows, columns=COLUMNS).to_csv(options.csv, index=False)
-    draw(pd.DataFrame(rows).sort_values("pairs")).savefig(options.figure, dpi=100, metadata={"Software": None})
+    save(draw(pd.DataFrame(rows).astype(float).sort_values("pairs")), options.figure)
 
 
 @plain_style
@@ -64,15 +65,16 @@ def draw(table: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     low, high = table.kl_efficiency - table.kl_efficiency_low, table.kl_efficiency_high - table.kl_efficiency
     axes.errorbar(table.pairs, table.kl_efficiency, yerr=[low, high], fmt="o-", color=BLUE, capsize=3)
-    for row in table.dropna().itertuples():
+    for row in table.dropna(subset="kl_efficiency_high").itertuples():
         axes.annotate(f"gain {row.gain:.2f}", (row.pairs, row.kl_efficiency_high), (0, 4), textcoords="offset points",
                       ha="center", fontsize=8, color=DARK_GREY)  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(table.pairs))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.margins(y=0.15)
     axes.set_ylim(0, None)
-    annotate(axes, "kl_efficiency of DPO, test prompts, 95 % intervals", "preference pairs", "share of the least KL")
+    annotate(axes, "kl_efficiency of DPO, test prompts, 95 % intervals", "preference pairs", "least KL / DPO's KL")
     return figure
 
 

@@ -46,8 +46,7 @@ SPECIFICATIONS, STORIES = 2, 8
 def main() -> None:
     loaded = config.load(Seed, Stories, Sample, Reader, Truncation)
     parts, _ = Parts.split(loaded.seed, loaded.stories.withheld)
-    known = {part for of_kind in vars(Parts.whole()).values() for part in of_kind}
-    assert not known.intersection(value for values in VALUES.values() for value in values)
+    assert not set(NAMES) & set(Parts.whole().names)
     rng = random.Random("typed values")
     cases = [(slot, value) for slot, values in VALUES.items() for value in values for _ in range(SPECIFICATIONS)]
     prompts = [prompt_text(dataclasses.replace(compose(parts, rng), **{slot: value})) for slot, value in cases]

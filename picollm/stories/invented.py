@@ -20,13 +20,28 @@ from picollm.stories.story import SHADES, sentences
 ALTERED_SHARE = 0.5  # of the invented specifications; the others are composed of values of their own
 SCRAMBLED_SHARE = 0.4  # of the composed values: words in any order, which no knowledge of the language predicts
 ODD_NAME_SHARE = 0.25  # of the names of persons: accents, hyphens, digits, letters in any order
-PLAIN_START_SHARE = 0.3  # of the scrambled settings, objects and twists: without their usual first word, an article
+PLAIN_START_SHARE = 0.3  # of the scrambled settings, objects and twists: not begun with their usual first word
 LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables instead of two
 MADE_UP_SHARE = 0.12  # of the adjectives in a composed value: made-up words
 REPLACED, INSERTED, DROPPED = 0.3, 0.15, 0.05  # of the words of an altered value
 
 _ARTICLE = re.compile(r"\b([Aa])n? (\S+)")
 _FIRST_WORDS = frozenset({"a", "an", "the", "never"})  # of values; not drawn as any word
+# Letters of Unicode's Latin blocks that do not decompose into a letter and marks.
+_STROKES = {
+    "a": "æ",
+    "d": "đð",
+    "h": "ħ",
+    "l": "ł",
+    "o": "øœ",
+    "s": "ß",
+    "t": "þŧ",
+    "A": "Æ",
+    "D": "ĐÐ",
+    "L": "Ł",
+    "O": "ØŒ",
+    "T": "Þ",
+}
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
@@ -63,7 +78,7 @@ def altered_spec(rng: random.Random, spec: StorySpec) -> StorySpec:
     def value(slot: str) -> str:
         return _compose(rng, partial(_altered, slot, getattr(spec, slot)))
 
-    values = {slot: value(slot) for slot in SLOTS}
+    values = {slot: value(slot) for slot in SLOTS if slot != "companion"}
     values["companion"] = _other(values["protagonist"], lambda: value("companion"))
     return StorySpec(**values)
 
@@ -105,7 +120,7 @@ def _person(rng: random.Random) -> str:
 
 
 def _any_thing(rng: random.Random) -> str:
-    """One to three of any words, with an article, or (PLAIN_START_SHARE) as a name or with "the"."""
+    """One to three of any words, with a or an, or (PLAIN_START_SHARE) as a name or with "the"."""
     phrase = " ".join(_any_words(rng, 1, 3))
     if rng.random() < PLAIN_START_SHARE:
         return rng.choice((f"the {phrase}", upper_first(phrase)))
@@ -192,8 +207,8 @@ def _accented(rng: random.Random, name: str) -> str:
 
 @cache
 def _accents() -> dict[str, str]:
-    """The letters of Unicode's Latin blocks by the letter of which they are a variant, such as n: ñńņň."""
-    found: dict[str, str] = {}
+    """The letters of Unicode's Latin blocks by the ASCII letter that they are variants of, such as n: ñńņň."""
+    found = dict(_STROKES)
     for letter in map(chr, (*range(0xC0, 0x180), *range(0x1E00, 0x1F00))):
         base = unicodedata.normalize("NFD", letter)[0]
         found[base] = found.get(base, "") + letter

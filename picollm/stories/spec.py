@@ -15,6 +15,7 @@ _CONSONANT_SOUND = re.compile(
     r"eu|ewe|one\b|once\b|one-|ubiq|ukulele|uni(?:[cfoqtv]|lat|s(?!s))|us(?:e|ual)|ut(?:en|il|op)",
     re.IGNORECASE,
 )
+_EIGHT = re.compile(r"8|1[18](?!\d)")
 _SILENT_H = re.compile(r"heir|honest|honor|honour|hour", re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ def without_article(value: str) -> str:
 def with_article(phrase: str) -> str:
     """The phrase with a or an, depending on its first sound: `an hourglass`, `a uniform`."""
     vowel = phrase[:1].lower() in tuple("aeiou") and not _CONSONANT_SOUND.match(phrase)
-    return f"{'an' if vowel or _SILENT_H.match(phrase) else 'a'} {phrase}"
+    return f"{'an' if vowel or _SILENT_H.match(phrase) or _EIGHT.match(phrase) else 'a'} {phrase}"
 
 
 def upper_first(text: str) -> str:

@@ -58,6 +58,7 @@ def test_scrambled_values_are_words_in_any_order_of_which_many_are_in_no_list(mo
         r"\b\d+\b",
         "[à-ÿ]",
         "[ạ-ỹ]",
+        "[łøđ]",
         r"\b[A-Z][a-z]+-[A-Z]",
         r"\b[DLMO]'[A-Z]",
         r"\b[a-z]+'s\b",
@@ -100,7 +101,7 @@ def test_an_altered_specification_has_the_right_articles_and_no_doubled_word():
     for value in values:
         assert not re.search(r"\b(\w+) \1\b", value), value
         assert not re.search(
-            r"\ba (?!uni|use|ut|eu|ewe|one|once)[aeiou]|\ban (?!heir|hour)[^aeiouAEIOU]",
+            r"(?<!\S)a (?!uni|use|ut|eu|ewe|one|once)[aeiou]|(?<!\S)an (?!heir|hour)[^aeiouAEIOU81]",
             unicodedata.normalize("NFD", value),
         ), value
 

@@ -124,6 +124,9 @@ def test_without_article_takes_one_leading_article_away(value, bare):
         "hourglass",
         "honest scale",
         "Orchard",
+        "80-year-old clock",
+        "11th guest",
+        "18 carat ring",
     ],
 )
 def test_a_vowel_sound_takes_an(phrase):
@@ -156,6 +159,8 @@ def test_a_vowel_sound_takes_an(phrase):
         "ukulele",
         "ubiquitous weed",
         "x-ray",
+        "118-page book",
+        "1967 car",
     ],
 )
 def test_a_consonant_sound_takes_a(phrase):

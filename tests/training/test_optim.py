@@ -51,7 +51,7 @@ def test_tokens_that_do_not_occur_keep_their_embeddings(optimizer):
     embedding = model.model.embed_tokens.weight
     before = embedding.detach().clone()
     optimizers = make_optimizers(dict(model.named_parameters()), training(optimizer=optimizer, lr=1e-2))
-    scale = 1 / embedding.numel() ** 0.5  # the root mean square that clipping at 1 allows
+    scale = 1 / embedding.numel() ** 0.5  # the root mean square of a gradient of norm 1
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     embedding.grad[0], embedding.grad[1] = scale, 1e-3 * scale
