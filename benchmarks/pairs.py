@@ -2,8 +2,8 @@
 
 Runs one DVC experiment per row of RUNS in the folder that it is started in, which must hold a complete `dvc repro`, and writes its
 numbers to the CSV as it ends. Rows that the CSV has are not run again, so a stopped run goes on. Efficiencies compare at equal gain:
-the learning rates were chosen to bring the gain near 0.9. Run it with preset cpu in a clone of its own: the settings of the last
-experiment stay in its workspace.
+the learning rates are guesses that should bring the gain near 0.9, and the figure shows what it is. Run it with preset cpu in a clone of
+its own: the settings of the last experiment stay in its workspace.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from picollm.core import entry
 from picollm.lab.drawing import BLUE, DARK_GREY, annotate, plain_style, save
 
+# At the default beta: pairs, learning rate.
 RUNS = {
     240: 8e-5,
     480: 4e-5,
@@ -26,7 +27,7 @@ RUNS = {
     1920: 1.4e-5,
     3840: 1e-5,
     8000: 5e-6,
-}  # pairs: learning rate, at the default beta
+}
 MEASURES = (
     "gain",
     "kl",
