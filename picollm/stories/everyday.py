@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from picollm.stories import everyday_frames as frames
 from picollm.stories import everyday_words as words
-from picollm.stories.invented import invented_entries, invented_spec, made_up_name, varied_spec
+from picollm.stories.invented import invented_entries, invented_spec, varied_spec
+from picollm.stories.invented_words import made_up_name
 from picollm.stories.spec import SLOTS, StorySpec, prompt_text, upper_first, with_article, without_article
 from picollm.stories.story import SHADES, write_story
 

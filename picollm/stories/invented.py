@@ -1,48 +1,26 @@
 """Invented story specifications: values that hardly ever recur, so that the only way to predict them is to copy them.
 
 Three kinds, from the most to the least predictable: a specification from the caller's source with words exchanged (altered),
-values composed by the grammar of their slots, and values of any words in any order (scrambled). Among the words are numbers,
-names with accents and hyphens, and words cut or joined in the middle, which train every piece of the tokenizer.
+values composed by the grammar of their slots, and values of any words in any order (scrambled).
 """
 
 import random
 import re
-import unicodedata
 from collections.abc import Callable
-from functools import cache, partial
-from string import ascii_letters, ascii_lowercase, ascii_uppercase
+from functools import partial
 
-from picollm.stories import everyday_frames as frames
 from picollm.stories import everyday_words as words
+from picollm.stories.invented_words import any_word, made_up_name, made_up_word, odd_name
 from picollm.stories.spec import SLOTS, StorySpec, upper_first, with_article
-from picollm.stories.story import SHADES, sentences
 
 ALTERED_SHARE = 0.5  # of the invented specifications; the others are composed of values of their own
 SCRAMBLED_SHARE = 0.4  # of the composed values: words in any order, which no knowledge of the language predicts
 ODD_NAME_SHARE = 0.25  # of the names of persons: accents, hyphens, digits, letters in any order
 PLAIN_START_SHARE = 0.3  # of the scrambled settings, objects and twists: not begun with their usual first word
-LONG_WORD_SHARE = 0.2  # of the made-up words: three syllables instead of two
 MADE_UP_SHARE = 0.12  # of the adjectives in a composed value: made-up words
 REPLACED, INSERTED, DROPPED = 0.3, 0.15, 0.05  # of the words of an altered value
 
 _ARTICLE = re.compile(r"\b([Aa])n? (\S+)")
-_FIRST_WORDS = frozenset({"a", "an", "the", "never"})  # of values; not drawn as any word
-# Letters of Unicode's Latin blocks that do not decompose into a letter and marks.
-_STROKES = {
-    "a": "æ",
-    "d": "đð",
-    "h": "ħ",
-    "l": "ł",
-    "o": "øœ",
-    "s": "ß",
-    "t": "þŧ",
-    "A": "Æ",
-    "D": "ĐÐ",
-    "L": "Ł",
-    "O": "ØŒ",
-    "T": "Þ",
-}
-_PLACEHOLDER = re.compile(r"\{[^}]*\}")
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
 
@@ -92,11 +70,11 @@ def invented_entries(rng: random.Random, count: int) -> list[str]:
 
 def _altered(slot: str, value: str, rng: random.Random) -> str:
     if slot in ("protagonist", "companion"):
-        return value[: rng.randint(1, len(value))] + _made_up_word(rng)[-rng.randint(1, 4) :]
+        return value[: rng.randint(1, len(value))] + made_up_word(rng)[-rng.randint(1, 4) :]
     first, *rest = value.split()
     altered = []
     for word in rest:
-        other = upper_first(_any_word(rng)) if slot == "title" else _any_word(rng)
+        other = upper_first(any_word(rng)) if slot == "title" else any_word(rng)
         options = [other], [word, other], [], [word]
         altered += rng.choices(options, (REPLACED, INSERTED, DROPPED, 1 - REPLACED - INSERTED - DROPPED))[0]
     text = " ".join([first, *(altered or rest)])
@@ -114,7 +92,7 @@ def _other(name: str, draw: Callable[[], str]) -> str:
 def _person(rng: random.Random) -> str:
     """A made-up name, with a family name one time in four."""
     return " ".join(
-        _odd_name(rng) if rng.random() < ODD_NAME_SHARE else made_up_name(rng)
+        odd_name(rng) if rng.random() < ODD_NAME_SHARE else made_up_name(rng)
         for _ in range(1 if rng.random() < 0.75 else 2)
     )
 
@@ -145,96 +123,13 @@ def _any_words(rng: random.Random, fewest: int, most: int) -> list[str]:
     found: dict[str, None] = {}
     count = rng.randint(fewest, most)
     while len(found) < count:
-        found[_any_word(rng)] = None
+        found[any_word(rng)] = None
     return list(found)
-
-
-def _any_word(rng: random.Random) -> str:
-    """A word of the stories, whole, cut or joined with the end of another; a made-up or an odd word."""
-    word, other = rng.choice(_vocabulary()), rng.choice(_vocabulary())
-    kinds = (
-        lambda: word,
-        lambda: word[: rng.randint(1, len(word))] + other[rng.randrange(len(other)) :],
-        lambda: _made_up_word(rng),
-        lambda: _odd_word(rng),
-    )
-    found = rng.choices(kinds, (6, 2, 1, 1))[0]()
-    return _any_word(rng) if found in _FIRST_WORDS else found
-
-
-@cache
-def _vocabulary() -> tuple[str, ...]:
-    """All words of the grammar and of the everyday corpus, sorted, without articles and the first word of rules."""
-    entries = [*words.FUNCTION_WORDS, *(form for verb in words.TRANSITIVE for form in verb), *frames.SENTENCES]
-    entries += [entry for category in words.WORDS.values() for entry in category]
-    found = {word for entry in entries for word in re.findall(r"\b[a-z]+\b", _PLACEHOLDER.sub("", entry))}
-    found = found.union(*(sentences(shade).words() for shade in SHADES)) - _FIRST_WORDS
-    return tuple(sorted(found))
-
-
-def _odd_word(rng: random.Random) -> str:
-    """A number, an odd name, a possessive, an abbreviated title, or letters in any order."""
-    kinds = (
-        lambda: str(rng.randrange(10_000)),
-        lambda: f"{rng.randrange(1, 100)}{rng.choice(('th', 'st', 'nd', 'rd', *ascii_lowercase))}",
-        lambda: _odd_name(rng),
-        lambda: f"{rng.choice(_vocabulary())}'s",
-        lambda: f"{rng.choice(('Mr', 'Mrs', 'Dr', 'St'))}. {made_up_name(rng)}",
-        lambda: _letters(rng),
-    )
-    return rng.choices(kinds, (2, 1, 5, 1, 1, 1))[0]()
-
-
-def _odd_name(rng: random.Random) -> str:
-    """A name with accents, a hyphen, an apostrophe or digits, or letters in any order."""
-    name, other = made_up_name(rng), made_up_name(rng)
-    kinds = (
-        lambda: _accented(rng, name),
-        lambda: f"{name}-{other}",
-        lambda: f"{rng.choice('DLMO')}'{name}",
-        lambda: "".join(rng.choice((rng.choice(ascii_uppercase), str(rng.randrange(10)))) for _ in range(4)),
-        lambda: _letters(rng).capitalize(),
-    )
-    return rng.choices(kinds, (3, 1, 1, 1, 1))[0]()
-
-
-def _accented(rng: random.Random, name: str) -> str:
-    """The name with an accent on one or two of its letters."""
-    for place in rng.sample(range(len(name)), rng.randint(1, 2)):
-        name = name[:place] + rng.choice(_accents().get(name[place], name[place])) + name[place + 1 :]
-    return name
-
-
-@cache
-def _accents() -> dict[str, str]:
-    """The letters of Unicode's Latin blocks by the ASCII letter that they are variants of, such as n: ñńņň."""
-    found = dict(_STROKES)
-    for letter in map(chr, (*range(0xC0, 0x180), *range(0x1E00, 0x1F00))):
-        base = unicodedata.normalize("NFD", letter)[0]
-        found[base] = found.get(base, "") + letter
-    return {base: letters for base, letters in found.items() if base in ascii_letters}
-
-
-def _letters(rng: random.Random) -> str:
-    return "".join(rng.choices(ascii_lowercase, k=rng.randint(3, 8)))
-
-
-def made_up_name(rng: random.Random) -> str:
-    """A first name of two or three syllables, such as Talmira or Brenok."""
-    return _made_up_word(rng).capitalize()
-
-
-def _made_up_word(rng: random.Random) -> str:
-    onset = rng.choice(words.ONSETS)
-    syllables = [onset + rng.choice(words.VOWELS if onset else "aeio"), rng.choice(words.MIDDLES)]
-    if rng.random() < LONG_WORD_SHARE:
-        syllables += [rng.choice("aeiou"), rng.choice("bdlmnrstv")]
-    return "".join([*syllables, rng.choice(words.ENDINGS)])
 
 
 def _adjective(rng: random.Random) -> str:
     if rng.random() < MADE_UP_SHARE:
-        return _made_up_word(rng)
+        return made_up_word(rng)
     return rng.choice(rng.choice((words.LOOKS, words.TEMPERS, words.AIRS, words.MATERIALS, words.COLOURS)))
 
 
@@ -302,7 +197,7 @@ def _object(rng: random.Random) -> str:
             f"{adjective} {rng.choice(words.MATERIALS)} {thing}",
             f"{rng.choice(words.COLOURS)} {adjective} {thing}",
             f"{adjective} {_noun(rng)} {thing}",
-            f"{_made_up_word(rng)} {thing}",
+            f"{made_up_word(rng)} {thing}",
         )
     )
     return with_article(phrase)
