@@ -18,7 +18,8 @@ from picollm.text.tokenizer import load_tokenizer
 READERS = {
     **{f"data/sft/{split}.jsonl": read_sft for split in ("train", "validation", "test")},
     "data/sft/monitor.jsonl": read_preferences,
-    **{f"data/preferences/{split}.jsonl": read_preferences for split in ("train", "validation", "test", "unseen")},
+    **{f"data/preferences/{split}.jsonl": read_preferences for split in ("train", "validation")},
+    **{f"data/test_pairs/{split}.jsonl": read_preferences for split in ("test", "unseen")},
 }
 
 

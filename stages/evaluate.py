@@ -16,7 +16,7 @@ def main():
     for name in MODELS:
         responses = tables.read_table(f"data/scores/{name}/responses.jsonl")
         numbers |= {f"{name}.{key}": value for key, value in metrics.response_measures(responses).items()}
-        pairs = {split: tables.read_pairs(name, split) for split in tables.splits_of("data/preferences")}
+        pairs = {split: tables.read_pairs(name, split) for split in tables.splits_of("data/test_pairs")}
         if name == POLICY:
             write_pairs(pairs, p.dpo.beta)
         for split, table in pairs.items():

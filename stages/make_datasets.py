@@ -1,4 +1,4 @@
-"""make_datasets: data/raw/, embedded stories -> data/{corpus,sft,preferences}/, metrics/details/datasets.json"""
+"""make_datasets: data/raw/, embedded stories -> data/{corpus,sft,preferences,test_pairs}/, metrics/details/datasets.json"""
 
 import shutil
 
@@ -25,7 +25,9 @@ def main():
     files.write_jsonl("data/sft/prompts.jsonl", make_prompts(sft))
 
     preferences = make_preferences(p.preferences, specs)
-    write(preferences, "data/preferences")
+    training = {split: preferences[split] for split in ("train", "validation")}
+    write(training, "data/preferences")
+    write({split: pairs for split, pairs in preferences.items() if split not in training}, "data/test_pairs")
     numbers |= describe_sft(sft) | describe_preferences(preferences)
     files.write_json("metrics/details/datasets.json", numbers)
 

@@ -24,8 +24,8 @@ def main():
     scorer = Scorer(tokenizer, model.config.max_position_embeddings, p.truncate, p.score.batch_size, p.precision)
     files.write_jsonl(f"data/scores/{name}/responses.jsonl", scorer.responses(model, read_sft("data/sft/test.jsonl")))
     for split in SPLITS:
-        if Path(f"data/preferences/{split}.jsonl").exists():
-            pairs = scorer.pairs(model, read_preferences(f"data/preferences/{split}.jsonl"))
+        if Path(f"data/test_pairs/{split}.jsonl").exists():
+            pairs = scorer.pairs(model, read_preferences(f"data/test_pairs/{split}.jsonl"))
             files.write_jsonl(f"data/scores/{name}/pairs_{split}.jsonl", pairs)
     if name != "sft":  # its KL from itself is 0
         reference = load_model("models/sft").to(device)

@@ -49,7 +49,7 @@ def test_a_new_beta_reruns_dpo_and_what_follows_alone(project):
 @pytest.mark.parametrize(
     ("change", "untouched"),
     [
-        ("preferences.temperature=3.0", {"tokenize", "pretrain", "sft", "sample@base", "sample@sft"}),
+        ("preferences.seed=2", {"tokenize", "pretrain", "sft", "sample@base", "sample@sft", "score@base", "score@sft"}),
         ("sft.mix.dark=0.9", {"tokenize", "pretrain"}),
     ],
 )

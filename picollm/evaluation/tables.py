@@ -28,7 +28,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 def read_pairs(model: str, split: str) -> pd.DataFrame:
     """The pairs of a split with their log-probs under `model` and the reference model."""
     columns = ["id", "p_chosen", "stratum", "chosen_score", "rejected_score"]
-    pairs = read_table(f"data/preferences/{split}.jsonl")[columns]
+    pairs = read_table(f"data/test_pairs/{split}.jsonl")[columns]
     reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").rename(
         columns=lambda name: f"reference_{name}"
     )

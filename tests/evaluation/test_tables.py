@@ -35,7 +35,7 @@ def scored(tmp_path, monkeypatch):
         ]
         write_jsonl(f"data/scores/{model}/samples.jsonl", scores)
     rows = [{"id": id, "p_chosen": 0.5, "stratum": "own", "chosen_score": 2, "rejected_score": 1} for id in "ab"]
-    write_jsonl("data/preferences/test.jsonl", rows)
+    write_jsonl("data/test_pairs/test.jsonl", rows)
 
 
 def test_pairs_stand_beside_their_scores(scored):
