@@ -21,12 +21,12 @@ from picollm.lab.drawing import BLUE, DARK_GREY, annotate, plain_style, save
 
 # At the default beta: pairs, learning rate.
 RUNS = {
-    240: 8e-5,
+    240: 6e-5,
     480: 4e-5,
     960: 2e-5,
-    1920: 1.4e-5,
-    3840: 1e-5,
-    8000: 5e-6,
+    1920: 1.3e-5,
+    3840: 8e-6,
+    8000: 8e-6,
 }
 MEASURES = (
     "gain",
