@@ -5,14 +5,13 @@ from picollm.core import config, entry
 from picollm.core.config import Seed
 from picollm.model.directory import load_model_and_tokenizer
 from picollm.model.settings import Compute
-from picollm.preference.losses import starting_loss
 from picollm.preference.objective import preference
-from picollm.preference.reference import read_reference
+from picollm.preference.reference import check_reference, read_reference
 from picollm.preference.settings import Dpo
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
 from picollm.training import distributed, resume
-from picollm.training.loop import check_first_loss, fit, steps_for
+from picollm.training.loop import fit, steps_for
 from picollm.training.run import History, Run, write_results
 from picollm.training.settings import Parallel
 
@@ -42,7 +41,7 @@ def main():
         strategy=p.strategy,
         compile=p.compile,
     )
-    check_first_loss(run, starting_loss(p.dpo))
+    check_reference(run)
     history = History()
     for _ in fit(run, history, state):
         pass

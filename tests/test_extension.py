@@ -1,6 +1,7 @@
 """docs/extension.md: each of its diffs applies to the project as it is, and what it adds works."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -16,11 +17,10 @@ CALLS = {
     LOSS: """
 import torch
 from picollm.core import config
-from picollm.preference.losses import LOSSES, PairScores, starting_loss
+from picollm.preference.scores import PairScores
 from picollm.preference.settings import Dpo
-settings = config.load(Dpo).dpo
-pair = PairScores(*(torch.tensor([value]) for value in (-6.0, -6.0, -7.0, -3.0, 3.0, 5.0)))
-found = LOSSES[settings.loss](pair, settings).item(), starting_loss(settings)
+pair = PairScores(*(torch.tensor([value]) for value in (-6.0, -10.0, -7.0, -3.0, 3.0, 5.0)))
+found = [function(pair).item() for function, _ in config.load(Dpo).dpo.losses()]
 """,
     METRIC: """
 import pandas as pd
@@ -81,10 +81,10 @@ def test_the_page_has_three_short_diffs():
 
 def test_the_loss_of_the_page_can_be_chosen(tmp_path):
     folder = changed(tmp_path / "copy", diffs()[LOSS])
-    choose(folder, "loss: sigmoid", "loss: hinge")
+    choose(folder, "loss: sigmoid", "loss: cpo")
     choose(folder, "beta: 0.3", "beta: 0.1")
-    # Margin (-6 + 7) - (-6 + 3) = 4, beta 0.1: 1 - 0.4. Without a margin: 1.
-    assert call(folder, CALLS[LOSS]) == pytest.approx([0.6, 1.0])
+    # 0.1 * (-6 + 10) = 0.4.
+    assert call(folder, CALLS[LOSS]) == pytest.approx([math.log(1 + math.exp(-0.4))])
 
 
 def test_the_metric_of_the_page_is_among_the_measures_of_samples(tmp_path):

@@ -47,7 +47,7 @@ def test_every_preset_is_complete(folder, preset):
         ("dpo.beta", float("nan"), "dpo.beta: nan"),
         ("dpo.beta", True, "dpo.beta: True: Input should be a valid number"),
         ("dpo.label_smoothing", 0.5, "dpo.label_smoothing: 0.5: Input should be less than 0.5"),
-        ("dpo.loss", "unknown", "dpo.loss: 'unknown': Input should be 'sigmoid'"),
+        ("dpo.loss", "unknown", "dpo.loss: 'unknown': expected a loss or a mapping"),
         ("seed", -1, "seed: -1: Input should be greater than or equal to 0"),
         ("seed", "one", "seed: 'one': Input should be a valid integer"),
         ("truncate", "yes", "truncate: 'yes': Input should be a valid boolean"),

@@ -73,7 +73,16 @@ def plain_logps(model, ids, start):
 
 
 def dpo(**changes) -> Dpo:
-    settings = {"seed": 1, "loss": "sigmoid", "beta": 0.1, "label_smoothing": 0.0, "sft_weight": 0.0, "epochs": 1.0}
+    settings = {
+        "seed": 1,
+        "loss": "sigmoid",
+        "beta": 0.1,
+        "label_smoothing": 0.0,
+        "divergence": "reverse_kl",
+        "epochs": 1.0,
+    }
+    settings |= dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
+    settings["sft_weight"] = 0.0
     return Dpo(**{**training().model_dump(), **settings, **changes})
 
 

@@ -4,10 +4,13 @@ import torch
 from torch import Tensor
 
 from picollm.batching.batch import Batch
+from picollm.core.errors import ParamsError
 from picollm.logprobs.logps import sequence_logps, target_logps
 from picollm.model.transformer import Transformer
-from picollm.preference.losses import LOSSES, PairScores
+from picollm.preference.losses import COUPLED
+from picollm.preference.scores import PairScores
 from picollm.preference.settings import Dpo
+from picollm.training import distributed
 from picollm.training.objective import Objective, Sums
 
 
@@ -17,17 +20,22 @@ def preference(settings: Dpo) -> Objective:
     `sft_weight` adds that multiple of the chosen response's negative log-likelihood per token (Pang et al. 2024, "Iterative
     reasoning preference optimization", eq. 1). Metrics have TRL's names: the rewards beta * (policy - reference) of chosen and
     rejected, `accuracies` (chosen reward larger; a tie counts one half), `margins` (difference of the two rewards), and the
-    policy's log-probs in nats; with `sft_weight` also `preference_loss`, the loss without the SFT term.
+    policy's log-probs in nats; with `sft_weight` also `preference_loss`, the loss without the SFT term. Raises ParamsError for
+    a loss that compares the pairs of a batch if there are several processes, which have a part of the batch each.
     """
+    losses = settings.losses()
+    if distributed.world_size() > 1 and COUPLED & settings.loss.keys():
+        names, processes = " and ".join(settings.loss), distributed.world_size()
+        raise ParamsError(f"NPROC: {processes}: expected 1, because the loss {names} compares all pairs of a batch")
 
     def objective(model: Transformer, batch: Batch) -> Sums:
         scores = pair_scores(model, batch)
-        losses = LOSSES[settings.loss](scores, settings)
-        total, metrics = losses, _metrics(scores, settings.beta)
+        loss = sum(weight * function(scores) for function, weight in losses)
+        total, metrics = loss, _metrics(scores, settings.beta)
         if settings.sft_weight:
-            total = losses - settings.sft_weight * scores.chosen / scores.chosen_lengths
-            metrics["preference_loss"] = losses.detach().sum()
-        return Sums(total.sum(), torch.full((), len(losses), device=losses.device), metrics)
+            total = loss - settings.sft_weight * scores.chosen / scores.chosen_lengths
+            metrics["preference_loss"] = loss.detach().sum()
+        return Sums(total.sum(), torch.full((), len(loss), device=loss.device), metrics)
 
     return objective
 
@@ -47,7 +55,7 @@ def _metrics(scores: PairScores, beta: float) -> dict[str, Tensor]:
         "rewards/chosen": beta * chosen.sum(),
         "rewards/rejected": beta * rejected.sum(),
         "rewards/accuracies": ((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).sum(),
-        "rewards/margins": beta * scores.margin.sum(),
+        "rewards/margins": beta * (chosen - rejected).sum(),
         "logps/chosen": scores.chosen.sum(),
         "logps/rejected": scores.rejected.sum(),
     }

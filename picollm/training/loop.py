@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from picollm.batching.batch import micro_batches_of_rank, step_rows
 from picollm.batching.rows import Rows
-from picollm.core.errors import Interrupted, TrainingError
+from picollm.core.errors import Interrupted
 from picollm.model.runtime import autocast, should_compile
 from picollm.training import distributed, interrupt
 from picollm.training.objective import Sums
@@ -174,24 +174,6 @@ def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
 
 def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def check_first_loss(run: Run, expected: float) -> None:
-    """Raise TrainingError unless the preference loss of the first training batch is `expected`.
-
-    A policy that equals its reference has margin 0 on every pair; any other loss means that the reference log-probs belong to
-    another model, other pairs or another precision. The tolerance is 1e-4 in float32 and 1e-2 in tf32 and bfloat16, whose
-    rounding depends on the shape of the batch; it is relative if `expected` is above 1.
-    """
-    rows = step_rows(len(run.train.lengths), run.settings.batch_size, run.seed, 0)
-    total = evaluate(run, run.train, rows)
-    found = (total.metrics.get("preference_loss", total.loss) / total.count).item()
-    tolerance = 1e-4 if run.precision == "float32" else 1e-2
-    if not abs(found - expected) <= tolerance * max(1.0, expected):
-        raise TrainingError(
-            f"{run.name}: the first loss is {found:.6f}; policy == reference implies {expected:.6f}. The reference "
-            "log-probs are those of another model or of other pairs: run the reference stage again"
-        )
 
 
 def train_step(

@@ -11,11 +11,9 @@ import pytest
 import torch
 
 from picollm.core.errors import Interrupted, TrainingError
-from picollm.logprobs.rows import pair_logps
-from picollm.preference.losses import starting_loss
 from picollm.preference.objective import preference
 from picollm.training.language_model import language_modelling
-from picollm.training.loop import check_first_loss, fit, steps_for
+from picollm.training.loop import fit, steps_for
 from picollm.training.resume import State
 from picollm.training.run import History, Run
 from tests.tiny import dpo, pair_rows, response_rows, tiny_model, training
@@ -200,28 +198,6 @@ def test_zero_steps_measure_and_change_nothing():
     history = finish(run)
     assert [row["step"] for row in history.validation] == [0]
     assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
-
-
-@pytest.mark.parametrize("loss", ["sigmoid", "ipo"])
-def test_a_policy_that_is_its_reference_passes_the_check_of_the_first_loss_and_another_does_not(loss):
-    model, rows = tiny_model(), pair_rows(10, reference=False)
-    rows.reference_logps = pair_logps(model, rows, 3, "float32")
-    settings = dpo(loss=loss, label_smoothing=0.2, sft_weight=1.0)
-    objective, expected = preference(settings), starting_loss(settings)
-    check_first_loss(make_run(model, objective, rows, rows), expected)
-    with pytest.raises(TrainingError, match="policy == reference implies"):
-        check_first_loss(make_run(tiny_model(seed=1), objective, rows, rows), expected)
-
-
-def test_in_bfloat16_the_check_of_the_first_loss_allows_for_rounding_and_not_for_another_model():
-    """The reference was computed in other batches, which rounds otherwise; another model is off by far more."""
-    model, rows = tiny_model(), pair_rows(10, reference=False)
-    rows.reference_logps = pair_logps(model, rows, 3, "bfloat16")
-    objective, expected = preference(dpo()), starting_loss(dpo())
-    check_first_loss(dataclasses.replace(make_run(model, objective, rows, rows), precision="bfloat16"), expected)
-    other = dataclasses.replace(make_run(tiny_model(seed=1), objective, rows, rows), precision="bfloat16")
-    with pytest.raises(TrainingError, match="policy == reference implies"):
-        check_first_loss(other, expected)
 
 
 def test_in_bfloat16_a_run_has_nearly_the_losses_of_float32():
