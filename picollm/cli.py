@@ -1,7 +1,10 @@
-"""The commands of python -m picollm: write, verdict and clean. Heavy imports are inside functions, so that --help is quick."""
+"""The commands of python -m picollm: write, verdict, study and clean. Heavy imports are inside functions, so that --help is quick."""
 
 import argparse
+import signal
+from pathlib import Path
 
+from picollm.core.errors import Interrupted
 from picollm.stories.spec import SLOTS
 
 SEEDS = 2**31
@@ -11,8 +14,8 @@ MOST_STORIES = 10_000
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m picollm",
-        description="Write a horror story with a trained model, say whether a run is better than another, or remove the saved state of "
-        "unfinished training runs. "
+        description="Write a horror story with a trained model, say whether a run is better than another, run a study, or remove the "
+        "saved state of unfinished training runs. "
         "The pipeline itself is run by DVC: dvc repro, dvc exp run.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -28,6 +31,15 @@ def parser() -> argparse.ArgumentParser:
     )
     verdict.add_argument("--against", default="HEAD", metavar="REV", help="the baseline (default: HEAD)")
     verdict.set_defaults(run=print_verdict)
+    study = commands.add_parser(
+        "study",
+        help="run a grid of experiments over parameters and seeds",
+        description="Run the experiments of a study file that its CSV file has no row of, and print what they found. Stopped, the "
+        "same command goes on.",
+    )
+    study.add_argument("file", metavar="studies/NAME.yaml", help="the grid, the seeds and the baseline")
+    study.add_argument("--jobs", type=_count, default=2, metavar="N", help="experiments at a time (default: 2)")
+    study.set_defaults(run=run_study)
     clean = commands.add_parser(
         "clean",
         help="remove the saved state of unfinished runs",
@@ -82,6 +94,16 @@ def print_verdict(options: argparse.Namespace) -> None:
     print(verdict(options.revisions, options.against))
 
 
+def run_study(options: argparse.Namespace) -> None:
+    """Run a study; write and print its summary."""
+    from picollm.lab import study, summary
+
+    signal.signal(signal.SIGTERM, _interrupted)
+    found = study.read_study(Path(options.file))
+    table = study.run_study(found, options.jobs)
+    print(summary.write_summary(found, table))
+
+
 def clean_states(options: argparse.Namespace) -> None:
     """Remove the saved states that no process uses, and print all of them with the outcome."""
     from picollm.training import resume
@@ -95,6 +117,10 @@ def clean_states(options: argparse.Namespace) -> None:
         print(f"{saved.folder}: {step}, {saved.size / 1e6:.1f} MB: {outcome}")
     if not found:
         print(f"{resume.states_folder()}: no saved state")
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise Interrupted(signal.Signals(number))
 
 
 def _seed(text: str) -> int:

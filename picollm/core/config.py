@@ -65,27 +65,22 @@ class Parameters:
 
     def __init__(self, folder: str | Path = "."):
         folder = Path(folder)
-        method = _read_yaml(folder / PARAMS_FILE)
+        method = read_yaml(folder / PARAMS_FILE)
         preset = method.pop("preset", None)
         known = sorted(path.stem for path in (folder / "presets").glob("*.yaml"))
         if preset not in known:
             raise ParamsError(f"{PARAMS_FILE}: preset: {shown(preset)} is unknown; expected one of {', '.join(known)}")
         self.preset_file = f"presets/{preset}.yaml"
         self.where = f"{PARAMS_FILE} / {self.preset_file}"
-        self.content = _merge(method, _read_yaml(folder / self.preset_file), self.preset_file)
+        self.content = _merge(method, read_yaml(folder / self.preset_file), self.preset_file)
 
     def validated(self, model: type[Settings]) -> Settings:
         """The settings of one component. Raises ParamsError naming the key, its value and what was expected."""
         content = self.content if model.section is None else self.content.get(model.section, {})
         if not isinstance(content, dict):
             raise ParamsError(f"{self.where}: {model.section}: expected a mapping of keys, found {shown(content)}")
-        try:
-            return model.model_validate({key: content[key] for key in model.model_fields if key in content})
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, ([model.section] if model.section else []) + list(first["loc"])))
-            found = "" if first["type"] == "missing" else f": {shown(first['input'])}"
-            raise ParamsError(f"{self.where}: {key}{found}: {first['msg'].removeprefix('Value error, ')}") from None
+        known = {key: content[key] for key in model.model_fields if key in content}
+        return validated(model, known, self.where, model.section)
 
     def refuse_unknown(self, models: tuple[type[Settings], ...]) -> None:
         """Raise ParamsError for a section or key that none of the models declares."""
@@ -102,6 +97,17 @@ class Parameters:
                 if key not in known[name]:
                     expected = ", ".join(sorted(known[name]))
                     raise ParamsError(f"{self.where}: {name}.{_named(key)}: unknown key; expected one of {expected}")
+
+
+def validated(model: type[Settings], content: dict[str, Any], where: str, section: str | None = None) -> Settings:
+    """`content` as a `model`. Raises ParamsError naming `where`, the key, its value and what was expected."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, ([section] if section else []) + list(first["loc"])))
+        found = "" if first["type"] == "missing" else f": {shown(first['input'])}"
+        raise ParamsError(f"{where}: {key}{found}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def load(*models: type[Settings], folder: str | Path = ".") -> SimpleNamespace:
@@ -185,7 +191,8 @@ _add_scalar(
 )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping. Raises ParamsError naming the file and the line for one that is missing or not YAML."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:

@@ -29,7 +29,7 @@ def replace(folder: Path, old: str, new: str) -> None:
 def test_load_gives_sections_under_their_names_and_keys_of_the_top_level(folder):
     loaded = config.load(Seed, Dpo, folder=folder)
     assert vars(loaded).keys() == {"seed", "dpo"}
-    assert (loaded.seed, loaded.dpo.loss) == (1, "sigmoid")
+    assert (loaded.seed, loaded.dpo.beta) == (1, 0.3)
 
 
 def test_auto_takes_the_presets_value_and_a_number_overrides_it(folder):
@@ -74,7 +74,7 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
         ),
         ("seed: 1\n", "seed: {{1}}\n", "params.yaml:2: not YAML: found unhashable key"),
         ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml:3: not YAML: duplicate key 'seed'"),
-        ("weights: {", "weights: [", "params.yaml:9: not YAML: expected ',' or ']'"),
+        ("weights: {everyday", "weights: [everyday", "params.yaml:9: not YAML: expected ',' or ']'"),
     ],
 )
 def test_a_file_that_cannot_be_merged_is_named(folder, old, new, message):

@@ -1,0 +1,82 @@
+"""What a study found: each configuration's mean over seeds, and its paired difference from the baseline."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from picollm.core import files
+from picollm.lab.study import COLUMNS, Study, hydra, key
+
+# The 97.5 % points of Student's t distribution with 1 to 30 degrees of freedom.
+T_975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+SHOWN = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency", "dpo.reward_acc", "dpo.adherence", "dpo.ended", "dpo.derived"]
+SUMMARY = ("n", "mean", "sd", "low", "high", "difference", "difference_low", "difference_high")
+
+
+def t_interval(values: pd.Series) -> dict[str, float]:
+    """`n`, `mean`, `sd` and the 95 % interval `low`, `high` of the mean (Student's t) of the numbers that are not missing; a single
+    number has neither sd nor interval."""
+    values = values.dropna()
+    count, mean = len(values), float(values.mean())
+    if count < 2:
+        return {"n": count, "mean": mean, "sd": math.nan, "low": math.nan, "high": math.nan}
+    sd = float(values.std(ddof=1))
+    spread = (T_975[count - 2] if count - 2 < len(T_975) else 1.96) * sd / math.sqrt(count)
+    return {"n": count, "mean": mean, "sd": sd, "low": mean - spread, "high": mean + spread}
+
+
+def summary(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each configuration and measure: the configuration's parameters, `measure`, and SUMMARY over seeds. Differences are
+    those from the baseline with the same seed; failed runs are left out."""
+    parameters = list(dict.fromkeys(name for values in study.configurations for name in values))
+    seeds = list(study.seeds[0])
+    measures = [name for name in table.select_dtypes("number") if name not in (*COLUMNS, *parameters, *seeds)]
+    table = table[table["error"].isna()]
+    table = table.assign(seed_key=[key({seed: row[seed] for seed in seeds}) for _, row in table.iterrows()])
+    groups = {
+        key(values): _rows(table, study, values).set_index("seed_key")[measures] for values in study.configurations
+    }
+    baseline = groups[key(study.baseline)]
+    rows = []
+    for values in study.configurations:
+        group = groups[key(values)]
+        paired = group - baseline.reindex(group.index)
+        for measure in measures:
+            difference = {f"difference{end}": t_interval(paired[measure])[name] for end, name in
+                          (("", "mean"), ("_low", "low"), ("_high", "high"))}  # fmt: skip
+            rows.append(
+                {
+                    **{name: hydra(value) for name, value in values.items()},
+                    "measure": measure,
+                    **t_interval(group[measure]),
+                    **difference,
+                }
+            )
+    return pd.DataFrame(rows, columns=[*parameters, "measure", *SUMMARY])
+
+
+def write_summary(study: Study, table: pd.DataFrame) -> str:
+    """Write the summary to studies/NAME.summary.csv, and return the means of SHOWN, one line a configuration."""
+    found = summary(study, table)
+    path = study.path.with_suffix(".summary.csv")
+    with files.write_atomic(path) as file:
+        found.to_csv(file, index=False)
+    names = [name for name in found.columns if name not in (*SUMMARY, "measure")]
+    shown = found[found["measure"].isin(SHOWN)].fillna({name: "" for name in names})
+    means = shown.pivot_table("mean", names, "measure", sort=False).reindex(columns=SHOWN)
+    share = table["dvc_seconds"].sum() / table["seconds"].sum()
+    failed = int(table["error"].notna().sum())
+    lines = [
+        means.to_string(float_format="{:.3g}".format),
+        f"{len(table)} experiments, {failed} of them failed; {path}",
+    ]
+    return "\n".join([*lines, f"DVC itself took {share:.0%} of the time."])
+
+
+def _rows(table: pd.DataFrame, study: Study, values: dict[str, Any]) -> pd.DataFrame:
+    keys = {key(values | seed) for seed in study.seeds}
+    return table[table["parameters"].isin(keys)]
