@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,17 +117,16 @@ def run_study(study: Study, jobs: int) -> pd.DataFrame:
 
 
 def read_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of the CSV file, if there is one, that belong to the study: `parameters`, COLUMNS and the measures."""
+    """The rows of the CSV file, if there is one, that belong to the study: `parameters` and, as text, COLUMNS and the measures."""
     if not study.csv.exists():
         return []
     known = {key(values): values for values in study.runs()}
     try:
-        table = pd.read_csv(study.csv, dtype={"parameters": str, "error": str}, float_precision="round_trip")
+        table = pd.read_csv(study.csv, dtype=str, keep_default_na=False)  # as text, which keeps every digit
     except ValueError as error:
         raise DataError(f"{study.csv}: not CSV: {error}") from None
     if "parameters" not in table:
         raise DataError(f"{study.csv}: no column parameters; expected the rows of a study")
-    table["error"] = table["error"].fillna("")
     rows = table.to_dict("records")
     return [{**row, "parameters": known[row["parameters"]]} for row in rows if row["parameters"] in known]
 
@@ -175,8 +175,8 @@ def _measured(name: str) -> dict[str, float] | None:
     from dvc.scm import RevError
 
     try:
-        experiment = DVCFileSystem(".", rev=name)
-        texts = [experiment.read_text(path) for path in ("metrics/eval.json", DETAILS, TRAINING)]
+        with closing(DVCFileSystem(".", rev=name)) as experiment:
+            texts = [experiment.read_text(path) for path in ("metrics/eval.json", DETAILS, TRAINING)]
     except (RevError, FileNotFoundError):
         return None
     headline, details, training = map(json.loads, texts)
