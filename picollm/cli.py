@@ -1,4 +1,4 @@
-"""The commands of python -m picollm: write, verdict, study and clean. Heavy imports are inside functions, so that --help is quick."""
+"""The commands of python -m picollm. Heavy imports are inside functions, so that --help is quick."""
 
 import argparse
 import signal
@@ -14,9 +14,8 @@ MOST_STORIES = 10_000
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m picollm",
-        description="Write a horror story with a trained model, say whether a run is better than another, run a study, or remove the "
-        "saved state of unfinished training runs. "
-        "The pipeline itself is run by DVC: dvc repro, dvc exp run.",
+        description="Write a horror story with a trained model, say whether a run is better than another, run a study, draw its "
+        "frontier, or remove the saved state of unfinished training runs. The pipeline itself is run by DVC: dvc repro, dvc exp run.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_write(commands)
@@ -40,6 +39,22 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("file", metavar="studies/NAME.yaml", help="the grid, the seeds and the baseline")
     study.add_argument("--jobs", type=_count, default=2, metavar="N", help="experiments at a time (default: 2)")
     study.set_defaults(run=run_study)
+    frontier = commands.add_parser(
+        "frontier",
+        help="draw true reward against KL of many experiments",
+        description="Draw gain against KL of the experiments of `dvc exp show`, or of a study, beside the optimum, and write a table of "
+        "the experiments.",
+    )
+    frontier.add_argument(
+        "study", nargs="?", metavar="studies/NAME.csv", help="the rows of a study (default: all experiments)"
+    )
+    frontier.add_argument(
+        "--figure",
+        default="frontier.png",
+        metavar="PNG",
+        help="the figure (default: frontier.png); beside it a CSV file",
+    )
+    frontier.set_defaults(run=draw_frontier)
     clean = commands.add_parser(
         "clean",
         help="remove the saved state of unfinished runs",
@@ -102,6 +117,18 @@ def run_study(options: argparse.Namespace) -> None:
     found = study.read_study(Path(options.file))
     table = study.run_study(found, options.jobs)
     print(summary.write_summary(found, table))
+
+
+def draw_frontier(options: argparse.Namespace) -> None:
+    """Write the figure of many experiments and its table."""
+    from picollm.lab import drawing
+    from picollm.lab import frontier as lab
+
+    table = lab.of_study(Path(options.study)) if options.study else lab.of_experiments()
+    figure = Path(options.figure)
+    drawing.save(lab.frontier(table, "metrics/details/eval.json", "plots/optimum.csv"), figure)
+    lab.write_table(table, figure.with_suffix(".csv"))
+    print(f"{figure}, {figure.with_suffix('.csv')}: {len(table)} experiments")
 
 
 def clean_states(options: argparse.Namespace) -> None:

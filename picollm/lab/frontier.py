@@ -1,0 +1,144 @@
+"""The frontier: true reward against KL of many experiments, one curve an objective, beside the optimum."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from picollm.core import files
+from picollm.core.config import Parameters
+from picollm.core.errors import DataError
+from picollm.evaluation.optimum import best_of_n_kl
+from picollm.lab.drawing import DARK_GREY, GREEN, Evaluation, annotate, plain_style, read_table
+
+BETA = "dpo.beta"
+SEEDS = ("seed", "dpo.seed", "preferences.seed")
+MEASURES = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
+OPTIMUM = ("kl", "dread")
+UNFINISHED = ("Running", "Queued", "Failed")
+MARKERS = "osD^v<>Pphd"
+
+
+def of_experiments() -> pd.DataFrame:
+    """The finished experiments of `dvc exp show`: `objective`, dpo.beta, seeds and MEASURES. An objective's name is its loss and
+    whatever else differs between the experiments. Raises DataError if there is none."""
+    from dvc.api import exp_show
+
+    rows = [row for row in exp_show() if row["Experiment"] and row["State"] not in UNFINISHED]
+    names = _parameter_names(Parameters().content)
+    parameters = [{name: row[name] for name in names if name in row} | _weighted_loss(row) for row in rows]
+    if not rows:
+        raise DataError(
+            "no experiment of this commit: expected some in `dvc exp show`, such as those of dvc exp run -S dpo.beta=1"
+        )
+    return _table(parameters, rows)
+
+
+def of_study(path: Path) -> pd.DataFrame:
+    """The finished runs of a study's CSV file, as `of_experiments`. Raises DataError if it holds none."""
+    table = read_table(path, (), ("parameters", "error", "dpo.gain", "dpo.kl"))
+    rows = [row for row in table.to_dict("records") if not row["error"]]
+    if not rows:
+        raise DataError(f"{path}: no finished run; expected the CSV file of a study")
+    return _table([json.loads(row["parameters"]) for row in rows], rows)
+
+
+def _table(parameters: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    names = list(dict.fromkeys(name for values in parameters for name in values))
+    texts = [{name: _text(values.get(name)) for name in names} for values in parameters]
+    varied = [name for name in names if len({values[name] for values in texts}) > 1]
+    shown = [name for name in varied if name not in (BETA, "dpo.loss", *SEEDS)]
+    seeds = [name for name in SEEDS if name in varied]
+    found = []
+    for values, row in zip(texts, rows, strict=True):
+        others = [f"{name.removeprefix('dpo.')} {values[name]}" for name in shown if values[name]]
+        measures = {name: pd.to_numeric(row.get(name), errors="coerce") for name in MEASURES}
+        objective = ", ".join([values["dpo.loss"], *others])
+        of_seeds = {name: int(float(values[name])) for name in seeds}
+        found.append({"objective": objective, BETA: float(values[BETA]), **of_seeds, **measures})
+    return pd.DataFrame(found).dropna(subset=["dpo.gain", "dpo.kl"]).sort_values(["objective", BETA, *seeds])
+
+
+def _weighted_loss(row: dict[str, Any]) -> dict[str, Any]:
+    """A weighted sum of losses, which `dvc exp show` spreads over columns dpo.loss.NAME."""
+    weights = {key.removeprefix("dpo.loss."): value for key, value in row.items()
+               if key.startswith("dpo.loss.") and _text(value)}  # fmt: skip
+    return {"dpo.loss": weights} if weights else {}
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "None":
+        return ""
+    return " + ".join(f"{item:g} {key}" for key, item in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _parameter_names(content: dict[str, Any], prefix: str = "") -> list[str]:
+    """The names of all parameters, of sections within sections too."""
+    names = []
+    for key, value in content.items():
+        names += [f"{prefix}{key}", *(_parameter_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [])]
+    return names
+
+
+@plain_style
+def frontier(table: pd.DataFrame, eval_json: str | Path, optimum_csv: str | Path) -> Figure:
+    """Left: gain against KL from the SFT model, which is the origin, one curve an objective over beta, with the optimum and best-of-n
+    above. Right: kl_efficiency against gain, where it is known. A band is one standard deviation over seeds."""
+    numbers = Evaluation(eval_json)
+    figure = Figure(figsize=(13, 5.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _bounds(left, numbers, read_table(optimum_csv, OPTIMUM))
+    names = list(dict.fromkeys(table["objective"]))
+    for place, name in enumerate(names):
+        of_beta = table[table["objective"] == name].groupby(BETA)[MEASURES]
+        mean, sd = of_beta.mean(), of_beta.std(ddof=1)
+        style = {"color": colormaps["tab20"](place % 20), "marker": MARKERS[place % len(MARKERS)], "markersize": 4}
+        mean, sd = (part.loc[mean["dpo.kl"].sort_values().index] for part in (mean, sd))
+        left.plot(mean["dpo.kl"], mean["dpo.gain"], linewidth=1, label=name, **style)
+        low, high = mean["dpo.gain"] - sd["dpo.gain"], mean["dpo.gain"] + sd["dpo.gain"]
+        left.fill_between(mean["dpo.kl"], low, high, color=style["color"], alpha=0.2, linewidth=0)
+        known = mean.dropna().sort_values("dpo.gain")
+        right.plot(known["dpo.gain"], known["dpo.kl_efficiency"], linewidth=1, **style)
+        low, high = (
+            known["dpo.kl_efficiency"] + sign * sd["dpo.kl_efficiency"].reindex(known.index) for sign in (-1, 1)
+        )
+        right.fill_between(known["dpo.gain"], low, high, color=style["color"], alpha=0.2, linewidth=0)
+    left.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
+    left.set_xlim(0, 1.1 * table["dpo.kl"].max())
+    right.set_ylim(0, None)
+    annotate(
+        left,
+        "Gain against KL from SFT, temperature 1 without top-p",
+        "KL, nats per sample",
+        "gain, standard deviations of SFT's reward",
+    )
+    annotate(right, "Efficiency at equal gain", "gain", "least KL / KL")
+    figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    return figure
+
+
+def _bounds(axes: Axes, numbers: Evaluation, optimum: pd.DataFrame) -> None:
+    """The optimum and best-of-n of the SFT model, in units of gain."""
+    start = numbers["sft.test.dread"]
+    deviation = (numbers["dpo.test.dread"] - start) / numbers["dpo.test.gain"]
+    axes.plot(
+        optimum["kl"], (optimum["dread"] - start) / deviation, color=GREEN, label="optimum, as far as it is known"
+    )
+    best = {int(key.rsplit("_", 1)[1]): value for key, value in numbers.items()
+            if key.startswith("sft.test.best_of_") and key.rsplit("_", 1)[1].isdecimal()}  # fmt: skip
+    gains = [(value - start) / deviation for value in best.values()]
+    axes.plot(
+        list(map(best_of_n_kl, best)), gains, color=DARK_GREY, marker="^", linestyle="none", label="best of n of SFT"
+    )
+    axes.plot(0, 0, color="black", marker="o", linestyle="none", label="SFT", clip_on=False)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    with files.write_atomic(path) as file:
+        table.to_csv(file, index=False)

@@ -1,0 +1,62 @@
+import json
+
+import pandas as pd
+import pytest
+
+from picollm.core import files
+from picollm.core.errors import DataError
+from picollm.evaluation.optimum import best_of_n_kl
+from picollm.lab.drawing import save
+from picollm.lab.frontier import frontier, of_study
+
+RUNS = [
+    ({"dpo.loss": "sigmoid", "dpo.beta": 1.0, "dpo.seed": 1}, 0.5, 1.0),
+    ({"dpo.loss": "sigmoid", "dpo.beta": 0.1, "dpo.seed": 1}, 1.0, 4.0),
+    ({"dpo.loss": "sigmoid", "dpo.beta": 0.1, "dpo.seed": 2}, 1.2, 6.0),
+    ({"dpo.loss": "simpo", "dpo.beta": 2.0, "dpo.simpo_gamma": 0.5, "dpo.seed": 1}, 0.8, 2.0),
+    ({"dpo.loss": {"sigmoid": 0.8, "bco_pair": 1}, "dpo.beta": 0.1, "dpo.seed": 1}, 0.9, 3.0),
+]
+
+
+@pytest.fixture
+def study(tmp_path):
+    rows = [
+        {"parameters": json.dumps(values), "error": "", "dpo.gain": gain, "dpo.kl": kl, "dpo.kl_efficiency": 0.2 * gain}
+        for values, gain, kl in RUNS
+    ]
+    failed = {"parameters": json.dumps(RUNS[0][0]), "error": "it failed"}
+    pd.DataFrame([*rows, failed]).to_csv(tmp_path / "study.csv", index=False)
+    return tmp_path / "study.csv"
+
+
+def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_runs_are_left_out(study):
+    table = of_study(study)
+    assert table[["objective", "dpo.beta", "dpo.seed", "dpo.kl"]].values.tolist() == [
+        ["0.8 sigmoid + 1 bco_pair", 0.1, 1, 3.0],
+        ["sigmoid", 0.1, 1, 4.0],
+        ["sigmoid", 0.1, 2, 6.0],
+        ["sigmoid", 1.0, 1, 1.0],
+        ["simpo, simpo_gamma 0.5", 2.0, 1, 2.0],
+    ]
+
+
+def test_a_study_without_a_finished_run_is_refused(tmp_path):
+    (tmp_path / "study.csv").write_text("parameters,error,dpo.gain,dpo.kl\n{},it failed,,\n")
+    with pytest.raises(DataError, match=r"study\.csv: no finished run"):
+        of_study(tmp_path / "study.csv")
+
+
+def test_curves_go_from_little_kl_to_much_and_average_seeds_below_the_optimum_in_units_of_gain(study, tmp_path):
+    # Dread 10 of SFT and 30 of DPO at a gain of 2: one unit of gain is a dread of 10.
+    numbers = {"sft.test.dread": 10.0, "dpo.test.dread": 30.0, "dpo.test.gain": 2.0, "sft.test.best_of_4": 25.0}
+    files.write_json(tmp_path / "eval.json", numbers)
+    (tmp_path / "optimum.csv").write_text("t,kl,dread\n0,0,10\n0.1,0.5,20\n")
+    figure = frontier(of_study(study), tmp_path / "eval.json", tmp_path / "optimum.csv")
+    left, right = figure.axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in left.lines}
+    assert lines["sigmoid"] == [[1.0, 0.5], [5.0, 1.1]]
+    assert lines["optimum, as far as it is known"] == [[0.0, 0.0], [0.5, 1.0]]
+    assert lines["best of n of SFT"] == [[best_of_n_kl(4), 1.5]]
+    assert lines["SFT"] == [[0, 0]]
+    assert [line.get_xydata().tolist() for line in right.lines][1] == [[0.5, 0.1], pytest.approx([1.1, 0.22])]
+    save(figure, tmp_path / "frontier.png")
