@@ -1,8 +1,8 @@
 """Settings of the data sets."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import create_model, model_validator
+from pydantic import Field, create_model, model_validator
 
 from picollm.core.config import Count, OpenShare, Positive, RowCount, SeedNumber, Settings, Share, Weight
 from picollm.datagen.sources import PREFERENCES, SFT, STORIES, Source
@@ -79,6 +79,7 @@ class Preferences(_keys_of(PREFERENCES)):
     source: Literal[*PREFERENCES]
     files: RawPattern
     temperature: Positive
+    noise: Annotated[float, Field(ge=0, lt=0.5)]
     contrast: Share
     rows: RowCount
     validation_rows: RowCount

@@ -22,14 +22,16 @@ def label_pair(
     stories: tuple[str, str],
     scores: tuple[float, float],
     temperature: float,
+    noise: float,
     stratum: str,
     rng: Random,
 ) -> PreferenceRecord:
     """Draw the label of a pair at random, so that some labels contradict the order of the scores.
 
-    The record's `p_chosen` is the probability of the drawn label; below one half the label is flipped.
+    Afterwards a label is flipped with probability `noise`. The record's `p_chosen` is the probability of the label with both; below
+    one half it contradicts the scores.
     """
-    probability = preference_probability(*scores, temperature)
+    probability = (1 - 2 * noise) * preference_probability(*scores, temperature) + noise
     first_wins = rng.random() < probability
     chosen, rejected = (0, 1) if first_wins else (1, 0)
     return PreferenceRecord(

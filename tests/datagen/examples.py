@@ -43,6 +43,7 @@ def preferences(**changes):
         "source": "templates",
         "files": "data/raw/preferences*.jsonl",
         "temperature": 9.5,
+        "noise": 0.0,
         "contrast": 0.5,
         "rows": 30,
         "validation_rows": 20,

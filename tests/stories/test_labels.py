@@ -11,8 +11,8 @@ from picollm.stories.labels import ceiling, flipped_share, label_pair, preferenc
 DARK, MILD = "a dark story", "a mild story"
 
 
-def pair(rng, scores=(4.0, 1.0), temperature=3.0):
-    return label_pair("p-1", "the prompt", (DARK, MILD), scores, temperature, "contrast", rng)
+def pair(rng, scores=(4.0, 1.0), temperature=3.0, noise=0.0):
+    return label_pair("p-1", "the prompt", (DARK, MILD), scores, temperature, noise, "contrast", rng)
 
 
 def record(p_chosen):
@@ -52,6 +52,17 @@ def test_labels_are_drawn_with_the_rule_s_probability(scores, probability):
     drawn = Counter(pair(rng, scores).chosen for _ in range(4000))
     # Three standard deviations of a share of 4000 draws are at most 0.024.
     assert drawn[DARK] / 4000 == pytest.approx(probability, abs=0.024)
+
+
+def test_noise_flips_labels_whatever_the_scores_say_and_is_part_of_their_probability():
+    rng = Random("noise")
+    records = [pair(rng, (1000.0, 0.0), noise=0.2) for _ in range(4000)]
+    kept = [record for record in records if record.chosen == DARK]
+    assert len(kept) / 4000 == pytest.approx(0.8, abs=0.02)
+    assert sorted({record.p_chosen for record in records}) == pytest.approx([0.2, 0.8])
+    # 0.6 * sigmoid(1) + 0.2
+    drawn = [record.p_chosen for record in (pair(rng, noise=0.2) for _ in range(50)) if record.chosen == DARK]
+    assert drawn[0] == pytest.approx(0.6 / (1 + math.exp(-1)) + 0.2)
 
 
 def test_a_label_that_is_certain_is_never_flipped():

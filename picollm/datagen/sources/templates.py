@@ -106,6 +106,7 @@ def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, 
                     stories,
                     scores,
                     settings.temperature,
+                    settings.noise,
                     stratum,
                     label_rng,
                 )
