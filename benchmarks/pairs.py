@@ -73,7 +73,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator(table.pairs))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.margins(y=0.15)
+    axes.margins(x=0.1, y=0.15)
     axes.set_ylim(0, None)
     annotate(axes, "kl_efficiency of DPO, test prompts, 95 % intervals", "preference pairs", "least KL / DPO's KL")
     return figure
