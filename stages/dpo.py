@@ -1,4 +1,6 @@
-"""dpo: SFT model, preference pairs, reference log-probs -> models/dpo/"""
+"""dpo: SFT model, preference pairs, reference log-probs -> models/dpo/, models/snapshots/"""
+
+from pathlib import Path
 
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry
@@ -8,6 +10,7 @@ from picollm.model.settings import Compute
 from picollm.preference.objective import preference
 from picollm.preference.reference import check_reference, read_reference
 from picollm.preference.settings import Dpo
+from picollm.preference.snapshots import Snapshots
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
 from picollm.training import distributed, resume
@@ -43,8 +46,10 @@ def main():
     )
     check_reference(run)
     history = History()
-    for _ in fit(run, history, state):
-        pass
+    snapshots = Snapshots(run, state, tokenizer, p.dpo.snapshots)
+    for step in fit(run, history, state):
+        snapshots.keep(step)
+    snapshots.write(Path("models/snapshots"))
     write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/details/dpo.json")
     state.remove()
     distributed.shutdown()

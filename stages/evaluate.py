@@ -1,7 +1,9 @@
 """evaluate: samples and scores of all models -> metrics/eval.json, metrics/details/, plots/*.csv; runs no model"""
 
+import pandas as pd
+
 from picollm.core import config, entry, files
-from picollm.evaluation import metrics, rows, tables
+from picollm.evaluation import metrics, rows, tables, track
 from picollm.evaluation.settings import Beta, Tones
 from picollm.evaluation.tables import MODELS, POLICY, REFERENCE
 
@@ -25,6 +27,11 @@ def main():
         for split, drawn in samples[name].groupby("split", sort=False):
             measured = metrics.samples_of_split(name, split, drawn, reference[split])
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
+    snapshots, validation = tables.read_track(), pd.read_csv("plots/dpo/val.csv")
+    numbers |= {f"track.{key}": value for key, value in track.stopping_measures(snapshots, validation).items()}
+    tracked = track.track_table(snapshots, reference["test"], validation)
+    with files.write_atomic("metrics/details/track.csv") as file:
+        tracked.to_csv(file, index=False)
     numbers |= metrics.loss_floor(tables.read_table("data/sft/test.jsonl"), responses, p.sft.mix.model_dump())
     files.write_json("metrics/details/eval.json", numbers)
     files.write_json("metrics/eval.json", metrics.headline(numbers))

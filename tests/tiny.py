@@ -82,7 +82,7 @@ def dpo(**changes) -> Dpo:
         "epochs": 1.0,
     }
     settings |= dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
-    settings["sft_weight"] = 0.0
+    settings |= {"sft_weight": 0.0, "snapshots": 0}
     return Dpo(**{**training().model_dump(), **settings, **changes})
 
 

@@ -44,7 +44,21 @@ def read_samples(model: str) -> pd.DataFrame:
     `labels` (whether each of the prompt's labelled values occurs) and `adherence`, the share that does, are absent unless all prompts
     are made of labelled lines, `dread` and `derived` unless all are story specifications: of other texts they say nothing.
     """
-    samples = read_table(f"data/samples/{model}.jsonl")
+    samples = _measured(read_table(f"data/samples/{model}.jsonl"))
+    if model == REFERENCE:
+        return samples
+    exact = samples[~samples["reader"]]
+    scored = _beside(exact, read_table(f"data/scores/{model}/samples.jsonl"), ["id", "number"])
+    return pd.concat([scored, samples[samples["reader"]]], ignore_index=True)
+
+
+def read_track() -> dict[int, pd.DataFrame]:
+    """The samples of each snapshot of the DPO run by its step, as `read_samples` gives those of a policy at temperature 1."""
+    steps = files.read_json("data/track/steps.json")
+    return {step: _measured(read_table(f"data/track/{step:06d}.jsonl")) for step in steps}
+
+
+def _measured(samples: pd.DataFrame) -> pd.DataFrame:
     samples["words"] = [len(text.split()) for text in samples["completion"]]
     found = labels_found(samples)
     if all(found):
@@ -57,11 +71,7 @@ def read_samples(model: str) -> pd.DataFrame:
             derived_share(row.completion, specs[row.prompt]) if row.number < DERIVED else np.nan
             for row in samples.itertuples()
         ]
-    if model == REFERENCE:
-        return samples
-    exact = samples[~samples["reader"]]
-    scored = _beside(exact, read_table(f"data/scores/{model}/samples.jsonl"), ["id", "number"])
-    return pd.concat([scored, samples[samples["reader"]]], ignore_index=True)
+    return samples
 
 
 def logratios(pairs: pd.DataFrame, side: str) -> pd.Series:

@@ -76,17 +76,35 @@ def sample_rows(
     """
     splits = dict.fromkeys(row["split"] for row in rows)
     selected = [row for split in splits for row in [row for row in rows if row["split"] == split][: settings.prompts]]
-    samples = []
-    for as_read, decoding in ((False, UNTRUNCATED), (True, reader)):
-        seeds = []
-        for row in selected:
-            count = settings.per_prompt(name) if row["split"] == "test" and not as_read else 1
-            keys = [f"{name}/{row['id']}/{'reader/' if as_read else ''}{number}" for number in range(count)]
-            seeds.append([sample_seed(seed, key) for key in keys])
-        completed = complete(model, tokenizer, [row["prompt"] for row in selected], seeds, settings, decoding, truncate)
-        samples += [
-            {**row, "reader": as_read, "number": number, **completion}
-            for row, completions in zip(selected, completed, strict=True)
-            for number, completion in enumerate(completions)
-        ]
-    return samples
+    exact = exact_samples(model, tokenizer, selected, name, settings, truncate, seed)
+    seeds = [[sample_seed(seed, f"{name}/{row['id']}/reader/0")] for row in selected]
+    prompts = [row["prompt"] for row in selected]
+    as_read = complete(model, tokenizer, prompts, seeds, settings, reader, truncate)
+    return exact + _numbered(selected, as_read, reader=True)
+
+
+def exact_samples(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    rows: Sequence[dict],
+    name: str,
+    settings: Sample,
+    truncate: bool,
+    seed: int,
+) -> list[dict]:
+    """The samples of `sample_rows` at temperature 1 without top-p, of all of `rows`."""
+    seeds = []
+    for row in rows:
+        count = settings.per_prompt(name) if row["split"] == "test" else 1
+        seeds.append([sample_seed(seed, f"{name}/{row['id']}/{number}") for number in range(count)])
+    prompts = [row["prompt"] for row in rows]
+    completed = complete(model, tokenizer, prompts, seeds, settings, UNTRUNCATED, truncate)
+    return _numbered(rows, completed, reader=False)
+
+
+def _numbered(rows: Sequence[dict], completed: list[list[dict]], reader: bool) -> list[dict]:
+    return [
+        {**row, "reader": reader, "number": number, **completion}
+        for row, completions in zip(rows, completed, strict=True)
+        for number, completion in enumerate(completions)
+    ]

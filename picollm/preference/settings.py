@@ -21,7 +21,7 @@ class Dpo(Training):
     """`seed` varies the order of training alone. `loss` is the name of a preference loss or a mapping of names to weights, whose
     weighted sum is the loss. The settings between `beta` and `sft_weight` are those of preference/losses/; one that no chosen
     loss uses must keep the value that turns it off. `sft_weight` adds that multiple of the chosen response's negative
-    log-likelihood per token."""
+    log-likelihood per token. `snapshots`: how many weights along the run are kept for the stage track."""
 
     section: ClassVar[str] = "dpo"
     seed: SeedNumber
@@ -35,6 +35,7 @@ class Dpo(Training):
     length_alpha: Annotated[float, Field(allow_inf_nan=False)] | None
     simpo_gamma: NonNegative | None
     sft_weight: NonNegative
+    snapshots: Annotated[int, Field(ge=0, le=1000)]
     epochs: Epochs
 
     @field_validator("loss")

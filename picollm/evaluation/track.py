@@ -1,0 +1,63 @@
+"""True reward along DPO's training, from its snapshots, and what stopping by validation loss costs. No torch."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from picollm.evaluation.metrics import sample_measures
+from picollm.evaluation.tables import by_prompt
+from picollm.evaluation.truth import Truth, truth_measures
+
+SAMPLED = (
+    "dread",
+    "dread_low",
+    "dread_high",
+    "gain",
+    "kl",
+    "kl_low",
+    "kl_high",
+    "kl_efficiency",
+    "adherence",
+    "ended",
+    "length",
+)
+TRACK = ("step", *SAMPLED, "entropy", "validation_loss", "rewards/accuracies", "logps/chosen", "logps/rejected")
+
+
+def track_table(
+    snapshots: Mapping[int, pd.DataFrame], reference: pd.DataFrame, validation: pd.DataFrame
+) -> pd.DataFrame:
+    """TRACK, one row a snapshot: means over its samples on test prompts, `entropy` = -log p of a sample in nats, and of the run's
+    `validation` log, val.csv, the row of the same step. What is unknown is missing."""
+    rows = []
+    for step, samples in snapshots.items():
+        measured = sample_measures(samples) | {"entropy": -float(samples["logps"].mean())}
+        if "dread" in samples:
+            truth = Truth(by_prompt(reference, "dread"), by_prompt(samples, "dread"), by_prompt(samples, "kl"))
+            measured |= truth_measures(truth)
+        logged = validation[validation["step"] == step].iloc[0]
+        rows.append({"step": step, **measured, "validation_loss": logged["loss"], **logged.drop(["step", "loss"])})
+    return pd.DataFrame(rows, columns=list(TRACK))
+
+
+def stopping_measures(snapshots: Mapping[int, pd.DataFrame], validation: pd.DataFrame) -> dict[str, float]:
+    """Of the snapshots, `kept_step`, that of the lowest validation loss, `best_step`, that of the highest mean dread, and `regret`, by how
+    much the dread of the best is above that of the kept one.
+
+    The best of several noisy means is too high, so the step is chosen on every other prompt and `regret` measured on the rest, and
+    the other way round; the regret is the mean of both. Empty without two snapshots, or without dread.
+    """
+    if len(snapshots) < 2 or not all("dread" in samples for samples in snapshots.values()):
+        return {}
+    steps = list(snapshots)
+    rewards = np.stack([by_prompt(samples, "dread").mean(axis=1) for samples in snapshots.values()])  # [steps, prompts]
+    losses = validation.set_index("step")["loss"].reindex(steps).to_numpy()
+    kept = int(losses.argmin())
+    halves = rewards[:, ::2], rewards[:, 1::2]
+    regrets = []
+    for chosen_on, measured_on in (halves, halves[::-1]):
+        means = measured_on.mean(axis=1)
+        regrets.append(means[chosen_on.mean(axis=1).argmax()] - means[kept])
+    best = int(rewards.mean(axis=1).argmax())
+    return {"kept_step": steps[kept], "best_step": steps[best], "regret": float(np.mean(regrets))}
