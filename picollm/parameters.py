@@ -6,6 +6,7 @@ from picollm.core.config import Parameters, Seed, Settings
 from picollm.core.errors import ParamsError
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
 from picollm.evaluation.settings import Beta, Tones
+from picollm.inference.candidates import Labelling
 from picollm.inference.settings import Reader, Sample
 from picollm.logprobs.settings import Score
 from picollm.model.settings import MAX_PARAMETERS, TRAINING_BYTES, Compute, InitFrom, ModelShape
@@ -16,7 +17,7 @@ from picollm.training.settings import Parallel, Pretrain, Sft
 SETTINGS = (
     *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
     *(Corpus, Stories, SftData, Preferences, Tones, InitFrom, ModelShape, Pretrain, Sft, Dpo),
-    *(Sample, Reader, Score, Beta),
+    *(Sample, Reader, Score, Labelling, Beta),
 )
 
 

@@ -27,7 +27,7 @@ def main():
     context = model.config.max_position_embeddings
     rows = {}
     for split in ("train", "validation"):
-        records = read_preferences(f"data/preferences/{split}.jsonl")
+        records = read_preferences(f"data/pairs/{split}.jsonl")
         reference = read_reference(f"data/reference/{split}.jsonl", [record.id for record in records])
         rows[split] = encode_pairs(records, tokenizer, context, p.truncate, reference)
     distributed.place(model, device, p.strategy)

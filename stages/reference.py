@@ -17,7 +17,7 @@ def main():
     model, tokenizer = load_model_and_tokenizer("models/sft")
     model.to(device)
     for split in ("train", "validation"):
-        records = read_preferences(f"data/preferences/{split}.jsonl")
+        records = read_preferences(f"data/pairs/{split}.jsonl")
         pairs = encode_pairs(records, tokenizer, model.config.max_position_embeddings, p.truncate)
         logps = pair_logps(model, pairs, p.score.batch_size, p.precision)
         rows = (

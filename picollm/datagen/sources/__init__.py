@@ -24,4 +24,8 @@ STORIES = {
 # sft.source: make(SftData, Specifications) -> {split: [SFTRecord]}
 SFT = {"templates": Source(templates.sft_rows), "jsonl": Source(rows.sft_rows)}
 # preferences.source: make(Preferences, Specifications) -> {split: [PreferenceRecord]}
-PREFERENCES = {"templates": Source(templates.preference_pairs), "jsonl": Source(rows.preference_pairs)}
+PREFERENCES = {
+    "templates": Source(templates.preference_pairs),
+    "policy": Source(templates.preference_pairs),  # of these the stage candidates takes the prompts
+    "jsonl": Source(rows.preference_pairs),
+}

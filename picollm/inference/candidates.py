@@ -1,0 +1,65 @@
+"""On-policy preference pairs: two stories of the SFT model itself for each prompt, labelled by the rule."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from picollm.core.config import Positive, SeedNumber, Settings
+from picollm.core.errors import DataError
+from picollm.inference.sampling import UNTRUNCATED, complete, sample_seed
+from picollm.inference.settings import Sample
+from picollm.model.transformer import Transformer
+from picollm.records.jsonl import PreferenceRecord
+from picollm.stories.dread import dread
+from picollm.stories.labels import label_pair
+from picollm.text.tokenizer import Tokenizer
+
+STRATUM = "policy"
+
+
+class Labelling(Settings):
+    """What the stage candidates reads of the settings of preference pairs."""
+
+    section: ClassVar[str] = "preferences"
+    source: str
+    seed: SeedNumber
+    temperature: Positive
+    noise: Annotated[float, Field(ge=0, lt=0.5)]
+
+
+def policy_pairs(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    records: Sequence[PreferenceRecord],
+    labelling: Labelling,
+    settings: Sample,
+    truncate: bool,
+    seed: int,
+) -> list[PreferenceRecord]:
+    """A pair of the model's own samples, at temperature 1 without top-p, in place of each pair of `records`, whose ids, prompts and
+    order are kept.
+
+    A pair is left out if one of its samples did not reach end of text, of which training would learn to stop there, or if both are
+    equal or have equal dread. Raises DataError if none is left.
+    """
+    keys = [f"candidates/{labelling.seed}/{record.id}" for record in records]
+    seeds = [[sample_seed(seed, f"{key}/{number}") for number in range(2)] for key in keys]
+    prompts = [record.prompt for record in records]
+    completed = complete(model, tokenizer, prompts, seeds, settings, UNTRUNCATED, truncate)
+    pairs = []
+    for record, key, samples in zip(records, keys, completed, strict=True):
+        stories = tuple(sample["completion"] for sample in samples)
+        scores = tuple(dread(story) for story in stories)
+        if all(sample["ended"] for sample in samples) and scores[0] != scores[1]:
+            rng = Random(f"{seed} {key} label")
+            pair = label_pair(
+                record.id, record.prompt, stories, scores, labelling.temperature, labelling.noise, STRATUM, rng
+            )
+            pairs.append(pair)
+    if not pairs:
+        raise DataError(
+            f"data/preferences: none of the SFT model's samples of {len(records)} prompts make a pair; expected some that end"
+        )
+    return pairs
