@@ -18,14 +18,14 @@ SAMPLES, PAIRS = "metrics/details/samples.csv", "metrics/details/pairs.csv"
 WORKSPACE = "workspace"
 # What is compared, in the order of the lines.
 GAIN, EFFICIENCY, KL, REWARD_ACCURACY = "gain", "kl_efficiency", "KL, nats", "reward accuracy"
-NAMES = (GAIN, KL, EFFICIENCY, "dread", "adherence", "ended", REWARD_ACCURACY)
+NAMES = (GAIN, KL, EFFICIENCY, "reward", "adherence", "ended", REWARD_ACCURACY)
 # Efficiencies compare at equal gain: gains that differ by less than this share of the larger count as equal.
 EQUAL_GAIN = 0.1
 Z_POWER = NormalDist().inv_cdf(0.8)
 # Why a difference is unknown, and what to change.
 ONE_PROMPT = "one prompt has no interval; more sample.prompts"
 ONE_PAIR = "one pair has no interval; more preferences.test_rows"
-FLAT = "SFT's dread hardly varies within a prompt; more sample.sft_samples"
+FLAT = "SFT's reward hardly varies within a prompt; more sample.sft_samples"
 SMALL_GAIN = "a gain is unknown or below the width of its interval; more sample.prompts"
 BEYOND = "the optimum is not known that far; more sample.sft_samples"
 OTHER_REFERENCES = (
@@ -116,10 +116,10 @@ def measures(run: Run, weights: np.ndarray, pair_weights: np.ndarray) -> dict[st
     """Each measure of the policy for each row of weights of the prompts [B, P] and of the pairs [B, pairs]: arrays [B]."""
     policy = run.of_model(POLICY)
     values: dict[str, np.ndarray] = {}
-    if "dread" in policy:
-        rewards = by_prompt(policy, "dread")
-        truth = Truth(by_prompt(run.of_model(REFERENCE), "dread"), rewards, by_prompt(policy, "kl")).measures(weights)
-        values |= {GAIN: truth["gain"], EFFICIENCY: truth["kl_efficiency"], "dread": weights @ rewards.mean(axis=1)}
+    if "reward" in policy:
+        rewards = by_prompt(policy, "reward")
+        truth = Truth(by_prompt(run.of_model(REFERENCE), "reward"), rewards, by_prompt(policy, "kl")).measures(weights)
+        values |= {GAIN: truth["gain"], EFFICIENCY: truth["kl_efficiency"], "reward": weights @ rewards.mean(axis=1)}
     for name, column in ((KL, "kl"), ("adherence", "adherence"), ("ended", "ended")):
         if column in policy:
             values[name] = weights @ by_prompt(policy, column).astype(float).mean(axis=1)

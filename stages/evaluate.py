@@ -4,13 +4,14 @@ import pandas as pd
 
 from picollm.core import config, entry, files
 from picollm.evaluation import metrics, rows, tables, track
-from picollm.evaluation.settings import Beta, Tones
+from picollm.evaluation.settings import Beta, Labels, Tones
 from picollm.evaluation.tables import MODELS, POLICY, REFERENCE
 
 
 def main():
-    p = config.load(Beta, Tones)
-    samples = {name: tables.read_samples(name) for name in MODELS}
+    p = config.load(Beta, Tones, Labels)
+    rule = p.preferences.rule
+    samples = {name: tables.read_samples(name, rule) for name in MODELS}
     tables.check_same_prompts(samples)
     exact = {name: table[~table["reader"]] for name, table in samples.items()}
     reference = dict(list(exact[REFERENCE].groupby("split")))
@@ -27,7 +28,7 @@ def main():
         for split, drawn in samples[name].groupby("split", sort=False):
             measured = metrics.samples_of_split(name, split, drawn, reference[split])
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
-    snapshots, validation = tables.read_track(), pd.read_csv("plots/dpo/val.csv")
+    snapshots, validation = tables.read_track(rule), pd.read_csv("plots/dpo/val.csv")
     numbers |= {f"track.{key}": value for key, value in track.stopping_measures(snapshots, validation).items()}
     tracked = track.track_table(snapshots, reference["test"], validation)
     with files.write_atomic("metrics/details/track.csv") as file:

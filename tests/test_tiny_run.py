@@ -119,7 +119,7 @@ def test_a_row_that_is_too_long_stops_the_run_before_anything_is_trained(project
 def test_evaluation_has_every_number_that_it_promises(project):
     details = json.loads((project.folder / "metrics/details/eval.json").read_text())
     assert project.metrics() == {key: details[name] for key, name in HEADLINE.items() if name in details}
-    texts = {"dread", "length", "ended", "adherence", "derived"}, {"distinct_2", "repetition"}
+    texts = {"dread", "reward", "length", "ended", "adherence", "derived"}, {"distinct_2", "repetition"}
     for model in ("base", "sft", "dpo"):
         plain, with_interval = {f"{model}.sft_loss", f"{model}.bits_per_byte"}, set()
         for split in ("test", "unseen"):
@@ -149,7 +149,7 @@ def test_a_verdict_on_an_experiment_reads_both_from_the_cache(project):
     output = project.run(sys.executable, "-m", "picollm", "verdict", "strong").splitlines()
     assert output[0].startswith("strong against HEAD: 4 test prompts, 2 samples each")
     assert [line.split()[0] for line in output[2:9]] == [
-        *("gain", "KL,", "kl_efficiency", "dread", "adherence", "ended", "reward")
+        *("gain", "KL,", "kl_efficiency", "reward", "adherence", "ended", "reward accuracy")
     ]
     assert output[9].startswith(("Better", "Worse", "Cannot tell"))
     assert project.run(sys.executable, "-m", "picollm", "verdict").endswith("Equal: nothing differs.\n")

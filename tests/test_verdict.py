@@ -13,19 +13,19 @@ from picollm.verdict import Difference, Run, conclusion, differences, lines
 PROMPTS = 40
 
 
-def run(name="HEAD", shift=0.0, kl=2.0, ended=0.95, correct=0.8, seed=1, dread=True, prompts=PROMPTS, ids="p"):
-    """64 reference samples of dread N(0, 1) and 8 of the policy, moved by `shift`, for each prompt."""
+def run(name="HEAD", shift=0.0, kl=2.0, ended=0.95, correct=0.8, seed=1, reward=True, prompts=PROMPTS, ids="p"):
+    """64 reference samples of reward N(0, 1) and 8 of the policy, moved by `shift`, for each prompt."""
     rng = np.random.default_rng(seed)
     rows = []
     for prompt in range(prompts):
         for model, count, mean in (("sft", 64, 0.0), ("dpo", 8, shift)):
             for number in range(count):
                 row = {"model": model, "split": "test", "id": f"{ids}{prompt}", "number": number}
-                row |= {"ended": rng.random() < ended, "dread": rng.normal(mean, 1.0)}
+                row |= {"ended": rng.random() < ended, "reward": rng.normal(mean, 1.0)}
                 rows.append(row | {"kl": kl * rng.uniform(0.9, 1.1) if model == "dpo" else 0.0, "adherence": 0.9})
-    samples = pd.DataFrame(rows) if dread else pd.DataFrame(rows).drop(columns="dread")
+    samples = pd.DataFrame(rows) if reward else pd.DataFrame(rows).drop(columns="reward")
     pairs = pd.DataFrame({"id": [f"a{n}" for n in range(200)], "correct": (rng.random(200) < correct) * 1.0})
-    return Run(name, samples, pairs.assign(split="test", ceiling=0.9 if dread else 1.0))
+    return Run(name, samples, pairs.assign(split="test", ceiling=0.9 if reward else 1.0))
 
 
 def chance_run(rng, prompts=100, samples=2):
@@ -52,8 +52,8 @@ def sentence(before, after):
 
 def test_a_difference_has_the_paired_interval_of_the_prompts():
     before, after = run(seed=1), run(shift=0.5, seed=2)
-    found = differences(before, after)["dread"]
-    means = [r.of_model("dpo").groupby("id", sort=False)["dread"].mean().to_numpy() for r in (before, after)]
+    found = differences(before, after)["reward"]
+    means = [r.of_model("dpo").groupby("id", sort=False)["reward"].mean().to_numpy() for r in (before, after)]
     change = means[1] - means[0]
     spread = Z_95 * change.std(ddof=1) / np.sqrt(PROMPTS)
     assert found.after - found.before == pytest.approx(change.mean())
@@ -66,11 +66,11 @@ def test_what_the_same_prompts_share_cancels_and_what_other_prompts_share_does_n
     before, after = run(), run()
     hard = after.samples["id"].map({f"p{n}": 10.0 * n for n in range(PROMPTS)})
     for one in (before, after):
-        one.samples["dread"] += hard  # prompts differ far more than runs
-    paired = differences(before, after)["dread"]
+        one.samples["reward"] += hard  # prompts differ far more than runs
+    paired = differences(before, after)["reward"]
     other = run(ids="q")
-    other.samples["dread"] += hard.to_numpy()
-    unpaired = differences(before, other)["dread"]
+    other.samples["reward"] += hard.to_numpy()
+    unpaired = differences(before, other)["reward"]
     assert paired.low == paired.high == 0
     assert unpaired.high - unpaired.low > 50
 
@@ -198,10 +198,10 @@ def test_an_efficiency_at_a_gain_within_its_noise_is_unknown_and_says_so():
     assert "KL, nats (2" in sentence(before, after)
 
 
-def test_an_sft_model_whose_dread_does_not_vary_knows_no_gain():
+def test_an_sft_model_whose_reward_does_not_vary_knows_no_gain():
     flat = run(shift=0.8)
-    flat.samples.loc[flat.samples["model"] == "sft", "dread"] = 0.0
-    assert "unknown: SFT's dread hardly varies within a prompt" in table(flat, run(shift=0.8))["gain"]
+    flat.samples.loc[flat.samples["model"] == "sft", "reward"] = 0.0
+    assert "unknown: SFT's reward hardly varies within a prompt" in table(flat, run(shift=0.8))["gain"]
 
 
 def test_one_prompt_or_one_pair_has_no_interval():
@@ -226,7 +226,7 @@ def test_a_few_resamples_beyond_the_known_optimum_in_both_runs_leave_the_interva
 
 
 def test_without_a_true_reward_the_accuracy_counts_and_there_is_no_ceiling():
-    before, after = run(dread=False, correct=0.6), run(dread=False, correct=0.9)
+    before, after = run(reward=False, correct=0.6), run(reward=False, correct=0.9)
     assert list(table(before, after)) == ["KL, nats", "adherence", "ended", "reward accuracy"]
     assert "ceiling" not in "".join(lines(before, after))
     assert sentence(before, after).startswith("Better in reward accuracy")

@@ -7,6 +7,7 @@ from pydantic import Field, create_model, model_validator
 from picollm.core.config import Count, OpenShare, Positive, RowCount, SeedNumber, Settings, Share, Weight
 from picollm.datagen.sources import PREFERENCES, SFT, STORIES, Source
 from picollm.datagen.sources.own_files import RawPattern
+from picollm.stories.rule import Rule
 
 
 def _keys_of(sources: dict[str, Source]) -> type[Settings]:
@@ -78,6 +79,7 @@ class Preferences(_keys_of(PREFERENCES)):
     seed: SeedNumber
     source: Literal[*PREFERENCES]
     files: RawPattern
+    rule: Rule
     temperature: Positive
     noise: Annotated[float, Field(ge=0, lt=0.5)]
     contrast: Share

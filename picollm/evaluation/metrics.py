@@ -43,6 +43,7 @@ HEADLINE = {
 }
 INTERVALS = {
     "dread": mean_interval,
+    "reward": mean_interval,
     "kl": mean_interval,
     "length": mean_interval,
     "ended": share_interval,
@@ -139,11 +140,11 @@ def sample_measures(samples: pd.DataFrame) -> dict[str, float]:
 
 
 def comparison_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
-    """`kl_per_token` of a model's samples and, if there is dread, the share of all pairs (sample, sample of the reference) of a prompt
-    in which the model's has more."""
+    """`kl_per_token` of a model's samples and, if there is a true reward, `win_rate`, the share of all pairs (sample, sample of the
+    reference) of a prompt in which the model's has more."""
     numbers = {"kl_per_token": float(samples["kl"].sum() / samples["tokens"].sum())}
-    if "dread" in samples:
-        rates = measures.win_rates(by_prompt(samples, "dread"), by_prompt(baseline, "dread"))
+    if "reward" in samples:
+        rates = measures.win_rates(by_prompt(samples, "reward"), by_prompt(baseline, "reward"))
         numbers |= dict(zip(("win_rate", "win_rate_low", "win_rate_high"), share_interval(rates), strict=True))
     return numbers
 
@@ -151,10 +152,10 @@ def comparison_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[s
 def reward_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
     """What the policy gained in true reward for its KL (`truth.py`), and `rank_correlation`, that of log p_policy - log p_reference
     and true reward within a prompt, averaged over prompts. Empty if there is no true reward."""
-    if "dread" not in samples:
+    if "reward" not in samples:
         return {}
-    rewards = by_prompt(samples, "dread")
-    numbers = truth_measures(Truth(by_prompt(baseline, "dread"), rewards, by_prompt(samples, "kl")))
+    rewards = by_prompt(samples, "reward")
+    numbers = truth_measures(Truth(by_prompt(baseline, "reward"), rewards, by_prompt(samples, "kl")))
     implicit = by_prompt(samples.assign(implicit=samples["logps"] - samples["reference_logps"]), "implicit")
     correlations = measures.rank_correlations(implicit, rewards)
     correlations = correlations[np.isfinite(correlations)]
@@ -165,10 +166,10 @@ def reward_measures(samples: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, 
 
 
 def best_of_n_measures(samples: pd.DataFrame) -> dict[str, float]:
-    """`best_of_n`, the mean dread of the best of n samples, for n = 2, 4, 8, ... up to a quarter of the samples of a prompt."""
-    if "dread" not in samples:
+    """`best_of_n`, the mean reward of the best of n samples, for n = 2, 4, 8, ... up to a quarter of the samples of a prompt."""
+    if "reward" not in samples:
         return {}
-    rewards = by_prompt(samples, "dread")
+    rewards = by_prompt(samples, "reward")
     numbers = {}
     for n in (2**power for power in range(1, 20) if 2**power <= rewards.shape[1] // 4):
         names = (f"best_of_{n}", f"best_of_{n}_low", f"best_of_{n}_high")

@@ -11,11 +11,11 @@ from picollm.evaluation.optimum import optimum, reward_at
 from picollm.evaluation.tables import REFERENCE, by_prompt, logratios
 
 ADHERENCE = ("model", "split", "slot", "adherence")
-OPTIMUM = ("t", "kl", "dread", "dread_low", "dread_high")
+OPTIMUM = ("t", "kl", "reward", "reward_low", "reward_high")
 RELIABILITY = ("predicted", "rule", "pairs")
 PAIRS = ("split", "id", "correct", "ceiling")
 SAMPLES = ("model", "split", "id", "number", "words", "ended")  # and those of these that are measured:
-MEASURED = ("adherence", "dread", "kl")
+MEASURED = ("adherence", "dread", "reward", "kl")
 CURVE_ROWS = 41
 
 
@@ -29,11 +29,11 @@ def adherence_rows(samples: Mapping[str, pd.DataFrame]) -> Iterator[dict]:
 
 
 def optimum_rows(samples: pd.DataFrame) -> Iterator[dict]:
-    """OPTIMUM: the best mean dread at each KL, with its 95 % interval at that KL, from the reference's samples on one split. Empty
-    without dread, or if there are too few samples a prompt to know it."""
-    if "dread" not in samples:
+    """OPTIMUM: the best mean reward at each KL, with its 95 % interval at that KL, from the reference's samples on one split. Empty
+    without a true reward, or if there are too few samples a prompt to know it."""
+    if "reward" not in samples:
         return
-    best = optimum(by_prompt(samples, "dread"))
+    best = optimum(by_prompt(samples, "reward"))
     prompts = len(best.rewards)
     (rewards,), (kls,) = best.curves(np.full((1, prompts), 1 / prompts))
     curves = best.curves(bootstrap_weights(prompts))

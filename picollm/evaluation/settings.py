@@ -3,11 +3,17 @@
 from typing import ClassVar
 
 from picollm.core.config import Positive, Settings, Weight
+from picollm.stories.rule import Rule
 
 
 class Beta(Settings):
     section: ClassVar[str] = "dpo"
     beta: Positive
+
+
+class Labels(Settings):
+    section: ClassVar[str] = "preferences"
+    rule: Rule
 
 
 class Mix(Settings):

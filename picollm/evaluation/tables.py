@@ -10,6 +10,7 @@ from picollm.core import files
 from picollm.core.errors import DataError
 from picollm.evaluation import measures
 from picollm.stories.dread import dread
+from picollm.stories.rule import Rule
 from picollm.stories.spec import parse_prompt
 from picollm.stories.story import derived_share
 
@@ -36,15 +37,15 @@ def read_pairs(model: str, split: str) -> pd.DataFrame:
     return _beside(_beside(pairs, scores, ["id"]), reference.rename(columns={"reference_id": "id"}), ["id"])
 
 
-def read_samples(model: str) -> pd.DataFrame:
-    """The samples of `model`, and for each `words`, `labels`, `adherence` and `dread`, and for the first DERIVED of a prompt
-    `derived`, the share of sentences that the grammar of the stories derives; for those at temperature 1, but for the
+def read_samples(model: str, rule: Rule) -> pd.DataFrame:
+    """The samples of `model`, and for each `words`, `labels`, `adherence`, `dread` and `reward`, that of the rule, and for the first
+    DERIVED of a prompt `derived`, the share of sentences that the grammar of the stories derives; for those at temperature 1, but for the
     reference's own, also `kl`, `logps`, `reference_logps` and `tokens`.
 
     `labels` (whether each of the prompt's labelled values occurs) and `adherence`, the share that does, are absent unless all prompts
-    are made of labelled lines, `dread` and `derived` unless all are story specifications: of other texts they say nothing.
+    are made of labelled lines, `dread`, `reward` and `derived` unless all are story specifications: of other texts they say nothing.
     """
-    samples = _measured(read_table(f"data/samples/{model}.jsonl"))
+    samples = _measured(read_table(f"data/samples/{model}.jsonl"), rule)
     if model == REFERENCE:
         return samples
     exact = samples[~samples["reader"]]
@@ -52,13 +53,13 @@ def read_samples(model: str) -> pd.DataFrame:
     return pd.concat([scored, samples[samples["reader"]]], ignore_index=True)
 
 
-def read_track() -> dict[int, pd.DataFrame]:
+def read_track(rule: Rule) -> dict[int, pd.DataFrame]:
     """The samples of each snapshot of the DPO run by its step, as `read_samples` gives those of a policy at temperature 1."""
     steps = files.read_json("data/track/steps.json")
-    return {step: _measured(read_table(f"data/track/{step:06d}.jsonl")) for step in steps}
+    return {step: _measured(read_table(f"data/track/{step:06d}.jsonl"), rule) for step in steps}
 
 
-def _measured(samples: pd.DataFrame) -> pd.DataFrame:
+def _measured(samples: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     samples["words"] = [len(text.split()) for text in samples["completion"]]
     found = labels_found(samples)
     if all(found):
@@ -67,6 +68,7 @@ def _measured(samples: pd.DataFrame) -> pd.DataFrame:
     specs = {prompt: parse_prompt(prompt) for prompt in samples["prompt"].unique()}
     if all(specs.values()):
         samples["dread"] = [dread(text) for text in samples["completion"]]
+        samples["reward"] = [rule.reward(text) for text in samples["completion"]]
         samples["derived"] = [
             derived_share(row.completion, specs[row.prompt]) if row.number < DERIVED else np.nan
             for row in samples.itertuples()

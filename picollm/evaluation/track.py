@@ -10,9 +10,10 @@ from picollm.evaluation.tables import by_prompt
 from picollm.evaluation.truth import Truth, truth_measures
 
 SAMPLED = (
+    "reward",
+    "reward_low",
+    "reward_high",
     "dread",
-    "dread_low",
-    "dread_high",
     "gain",
     "kl",
     "kl_low",
@@ -33,8 +34,8 @@ def track_table(
     rows = []
     for step, samples in snapshots.items():
         measured = sample_measures(samples) | {"entropy": -float(samples["logps"].mean())}
-        if "dread" in samples:
-            truth = Truth(by_prompt(reference, "dread"), by_prompt(samples, "dread"), by_prompt(samples, "kl"))
+        if "reward" in samples:
+            truth = Truth(by_prompt(reference, "reward"), by_prompt(samples, "reward"), by_prompt(samples, "kl"))
             measured |= truth_measures(truth)
         logged = validation[validation["step"] == step].iloc[0]
         rows.append({"step": step, **measured, "validation_loss": logged["loss"], **logged.drop(["step", "loss"])})
@@ -42,16 +43,18 @@ def track_table(
 
 
 def stopping_measures(snapshots: Mapping[int, pd.DataFrame], validation: pd.DataFrame) -> dict[str, float]:
-    """Of the snapshots, `kept_step`, that of the lowest validation loss, `best_step`, that of the highest mean dread, and `regret`, by how
-    much the dread of the best is above that of the kept one.
+    """Of the snapshots, `kept_step`, that of the lowest validation loss, `best_step`, that of the highest mean reward, and `regret`, by how
+    much the reward of the best is above that of the kept one.
 
     The best of several noisy means is too high, so the step is chosen on every other prompt and `regret` measured on the rest, and
-    the other way round; the regret is the mean of both. Empty without two snapshots, or without dread.
+    the other way round; the regret is the mean of both. Empty without two snapshots, or without a true reward.
     """
-    if len(snapshots) < 2 or not all("dread" in samples for samples in snapshots.values()):
+    if len(snapshots) < 2 or not all("reward" in samples for samples in snapshots.values()):
         return {}
     steps = list(snapshots)
-    rewards = np.stack([by_prompt(samples, "dread").mean(axis=1) for samples in snapshots.values()])  # [steps, prompts]
+    rewards = np.stack(
+        [by_prompt(samples, "reward").mean(axis=1) for samples in snapshots.values()]
+    )  # [steps, prompts]
     losses = validation.set_index("step")["loss"].reindex(steps).to_numpy()
     kept = int(losses.argmin())
     halves = rewards[:, ::2], rewards[:, 1::2]

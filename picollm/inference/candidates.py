@@ -12,8 +12,8 @@ from picollm.inference.sampling import UNTRUNCATED, complete, sample_seed
 from picollm.inference.settings import Sample
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import PreferenceRecord
-from picollm.stories.dread import dread
 from picollm.stories.labels import label_pair
+from picollm.stories.rule import Rule
 from picollm.text.tokenizer import Tokenizer
 
 STRATUM = "policy"
@@ -25,6 +25,7 @@ class Labelling(Settings):
     section: ClassVar[str] = "preferences"
     source: str
     seed: SeedNumber
+    rule: Rule
     temperature: Positive
     noise: Annotated[float, Field(ge=0, lt=0.5)]
 
@@ -42,7 +43,7 @@ def policy_pairs(
     order are kept.
 
     A pair is left out if one of its samples did not reach end of text, of which training would learn to stop there, or if both are
-    equal or have equal dread. Raises DataError if none is left.
+    equal or have equal reward. Raises DataError if none is left.
     """
     keys = [f"candidates/{labelling.seed}/{record.id}" for record in records]
     seeds = [[sample_seed(seed, f"{key}/{number}") for number in range(2)] for key in keys]
@@ -51,7 +52,7 @@ def policy_pairs(
     pairs = []
     for record, key, samples in zip(records, keys, completed, strict=True):
         stories = tuple(sample["completion"] for sample in samples)
-        scores = tuple(dread(story) for story in stories)
+        scores = tuple(labelling.rule.reward(story) for story in stories)
         if all(sample["ended"] for sample in samples) and scores[0] != scores[1]:
             rng = Random(f"{seed} {key} label")
             pair = label_pair(

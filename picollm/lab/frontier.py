@@ -20,7 +20,7 @@ from picollm.lab.drawing import DARK_GREY, GREEN, Evaluation, annotate, plain_st
 BETA = "dpo.beta"
 SEEDS = ("seed", "dpo.seed", "preferences.seed")
 MEASURES = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
-OPTIMUM = ("kl", "dread")
+OPTIMUM = ("kl", "reward")
 UNFINISHED = ("Running", "Queued", "Failed")
 MARKERS = "osD^v<>Pphd"
 
@@ -125,10 +125,10 @@ def frontier(table: pd.DataFrame, eval_json: str | Path, optimum_csv: str | Path
 
 def _bounds(axes: Axes, numbers: Evaluation, optimum: pd.DataFrame) -> None:
     """The optimum and best-of-n of the SFT model, in units of gain."""
-    start = numbers["sft.test.dread"]
-    deviation = (numbers["dpo.test.dread"] - start) / numbers["dpo.test.gain"]
+    start = numbers["sft.test.reward"]
+    deviation = (numbers["dpo.test.reward"] - start) / numbers["dpo.test.gain"]
     axes.plot(
-        optimum["kl"], (optimum["dread"] - start) / deviation, color=GREEN, label="optimum, as far as it is known"
+        optimum["kl"], (optimum["reward"] - start) / deviation, color=GREEN, label="optimum, as far as it is known"
     )
     best = {int(key.rsplit("_", 1)[1]): value for key, value in numbers.items()
             if key.startswith("sft.test.best_of_") and key.rsplit("_", 1)[1].isdecimal()}  # fmt: skip

@@ -19,13 +19,13 @@ from picollm.lab.drawing import (
 )
 
 TICKS = (0, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
-OPTIMUM = ("kl", "dread", "dread_low", "dread_high")
+OPTIMUM = ("kl", "reward", "reward_low", "reward_high")
 NO_RULE = "No rule labelled this data, so the true reward\nof a sample and the optimum are unknown."
 
 
 @plain_style
 def reward_kl(eval_json: str | Path, optimum_csv: str | Path, calibration_csv: str | Path) -> Figure:
-    """Left: mean dread and KL from the SFT model of SFT, DPO, the optimum and best-of-n, at temperature 1 without top-p, with 95 %
+    """Left: mean true reward and KL from the SFT model of SFT, DPO, the optimum and best-of-n, at temperature 1 without top-p, with 95 %
     intervals. Right: the rule's probability of a label against the policy's, sigmoid(implicit margin).
 
     Without a true reward, or without labels of a rule, a panel says so.
@@ -34,11 +34,11 @@ def reward_kl(eval_json: str | Path, optimum_csv: str | Path, calibration_csv: s
     figure = Figure(figsize=(12.5, 5), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
     kl, low, high = (numbers[f"dpo.test.kl{end}"] for end in ("", "_low", "_high"))
-    if "dpo.test.dread" in numbers:
+    if "dpo.test.reward" in numbers:
         _trade(left, numbers, read_table(optimum_csv, OPTIMUM, may_be_empty=True))
     else:
         _say(left, f"{NO_RULE}\n\nKL(DPO || SFT): {kl:.3g} nats per sample ({low:.3g} to {high:.3g})")
-    annotate(left, "True reward against KL from SFT, temperature 1 without top-p", "KL, nats per sample", "dread")
+    annotate(left, "True reward against KL from SFT, temperature 1 without top-p", "KL, nats per sample", "reward")
     reliability = read_table(calibration_csv, ("predicted", "rule"), may_be_empty=True)
     if len(reliability):
         right.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", label="calibrated")
@@ -57,9 +57,9 @@ def reward_kl(eval_json: str | Path, optimum_csv: str | Path, calibration_csv: s
 def _trade(axes: Axes, numbers: Evaluation, optimum) -> None:
     if len(optimum):
         axes.fill_between(
-            optimum["kl"], optimum["dread_low"], optimum["dread_high"], color=GREEN, alpha=0.25, linewidth=0
+            optimum["kl"], optimum["reward_low"], optimum["reward_high"], color=GREEN, alpha=0.25, linewidth=0
         )
-        axes.plot(optimum["kl"], optimum["dread"], color=GREEN, label="optimum, as far as it is known")
+        axes.plot(optimum["kl"], optimum["reward"], color=GREEN, label="optimum, as far as it is known")
     best = {int(key.rsplit("_", 1)[1]): value for key, value in numbers.items() if _is_best_of(key)}
     kls = [best_of_n_kl(n) for n in best]
     axes.plot(kls, best.values(), color=DARK_GREY, marker="^", linestyle="none", label="best of n of SFT")
@@ -67,17 +67,17 @@ def _trade(axes: Axes, numbers: Evaluation, optimum) -> None:
         axes.annotate(f"{n}", (x, y), textcoords="offset points", xytext=(6, -9), fontsize=8, color=DARK_GREY)
     for model in ("sft", "dpo"):
         x, spread = (0.0, None) if model == "sft" else _interval(numbers, "dpo.test.kl")
-        y, height = _interval(numbers, f"{model}.test.dread")
+        y, height = _interval(numbers, f"{model}.test.reward")
         colour = MODEL_COLOURS[model]
         axes.errorbar(
             x, y, height, spread, color=colour, marker="o", markersize=5, capsize=3, linestyle="none", label=model
         )
-    kl, dread = numbers["dpo.test.kl"], numbers["dpo.test.dread"]
+    kl, reward = numbers["dpo.test.kl"], numbers["dpo.test.reward"]
     if "dpo.test.kl_efficiency" in numbers:
         least = kl * numbers["dpo.test.kl_efficiency"]
-        axes.plot([least, kl], [dread, dread], color="black", linewidth=0.8, linestyle=":")
-        text = f"the same dread for {least:.2g} nats\ninstead of {kl:.3g}"
-        axes.annotate(text, (kl, dread), textcoords="offset points", xytext=(-8, -32), fontsize=9, ha="right")
+        axes.plot([least, kl], [reward, reward], color="black", linewidth=0.8, linestyle=":")
+        text = f"the same reward for {least:.2g} nats\ninstead of {kl:.3g}"
+        axes.annotate(text, (kl, reward), textcoords="offset points", xytext=(-8, -32), fontsize=9, ha="right")
     largest = max(kl, *(optimum["kl"] if len(optimum) else [0]), *kls, 1.0)
     # A square root: along the optimum the reward grows with the root of the KL at first, and 40 nats still fit beside 0.5.
     axes.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))

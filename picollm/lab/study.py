@@ -26,7 +26,7 @@ from picollm.core.errors import DataError, ParamsError
 # What is read of a finished experiment beside all of metrics/eval.json: keys of two files, and their columns.
 DETAILS = "metrics/details/eval.json"
 MEASURES = {
-    **{f"dpo.test.{name}{end}": f"dpo.{name}{end}" for name in ("gain", "kl", "kl_efficiency", "dread") for end in ("_low", "_high")},
+    **{f"dpo.test.{name}{end}": f"dpo.{name}{end}" for name in ("gain", "kl", "kl_efficiency", "reward") for end in ("_low", "_high")},
     **{f"dpo.test.{name}": f"dpo.{name}" for name in ("length", "margin", "repetition", "rank_correlation")},
     "sft.test.length": "sft.length",
     **{name: name for name in ("track.kept_step", "track.best_step", "track.regret")},

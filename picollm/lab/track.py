@@ -17,8 +17,8 @@ and the KL along the run, at temperature 1 without top-p."""
 
 @plain_style
 def track(track_csv: str | Path, eval_json: str | Path) -> Figure:
-    """Dread, KL and efficiency, validation loss and log-probs of the snapshots over steps, with lines at the step of the lowest
-    validation loss and at that of the most dread. Without snapshots, or without dread, it says so."""
+    """True reward, KL and efficiency, validation loss and log-probs of the snapshots over steps, with lines at the step of the lowest
+    validation loss and at that of the most reward. Without snapshots, or without a true reward, it says so."""
     table, numbers = pd.read_csv(track_csv), Evaluation(eval_json)
     figure = Figure(figsize=(12.5, 7), layout="constrained")
     if "track.regret" not in numbers:
@@ -33,10 +33,10 @@ def track(track_csv: str | Path, eval_json: str | Path) -> Figure:
         axes.set_axis_off()
         return figure
     panels = figure.subplots(2, 2, sharex=True)
-    (dread, losses), (kl, logps) = panels
-    _with_interval(dread, table, "dread")
+    (reward, losses), (kl, logps) = panels
+    _with_interval(reward, table, "reward")
     regret = numbers["track.regret"]
-    annotate(dread, f"True reward; stopping by validation loss costs {regret:.2g} dread", "step", "dread")
+    annotate(reward, f"True reward; stopping by validation loss costs {regret:.2g}", "step", "reward")
     _with_interval(kl, table, "kl")
     annotate(kl, "KL from SFT, and its efficiency (right)", "step", "nats per sample")
     efficiency = kl.twinx()
@@ -53,8 +53,8 @@ def track(track_csv: str | Path, eval_json: str | Path) -> Figure:
         axes.axvline(
             numbers["track.kept_step"], color=VERMILION, linewidth=1, linestyle="--", label="lowest validation loss"
         )
-        axes.axvline(numbers["track.best_step"], color=BLUE, linewidth=1, linestyle=":", label="most dread")
-    dread.legend(frameon=False, fontsize=9)
+        axes.axvline(numbers["track.best_step"], color=BLUE, linewidth=1, linestyle=":", label="most reward")
+    reward.legend(frameon=False, fontsize=9)
     return figure
 
 

@@ -36,7 +36,7 @@ class SFTRecord:
 class PreferenceRecord:
     """A prompt with a preferred and a rejected response.
 
-    The scores are the dread of each response. `p_chosen` is the probability of this label under the labelling rule, None if
+    The scores are the true reward of each response. `p_chosen` is the probability of this label under the labelling rule, None if
     the label was not drawn by the rule. `input` and `origin` are as in SFTRecord.
     """
 

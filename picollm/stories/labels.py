@@ -1,4 +1,4 @@
-"""Preference labels from the Bradley-Terry model (1952; Rafailov et al. 2023, eq. 1) with dread as the reward."""
+"""Preference labels from the Bradley-Terry model (1952; Rafailov et al. 2023, eq. 1) with the rule's reward."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from picollm.records.jsonl import PreferenceRecord
 
 
 def preference_probability(score: float, other: float, temperature: float) -> float:
-    """Probability that a story of dread `score` is preferred to one of dread `other`; temperature > 0."""
+    """Probability that a story of reward `score` is preferred to one of reward `other`; temperature > 0."""
     difference = (score - other) / temperature
     # Each branch keeps the argument of exp negative, so that it cannot overflow.
     if difference >= 0:

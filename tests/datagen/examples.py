@@ -7,6 +7,7 @@ from picollm.datagen.sources.templates import Specifications
 
 ROOT = Path(__file__).parents[2]
 SEED, WITHHELD = 5, 0.15
+DREAD = {"dread": 1.0, "length": 0.0, "ending": 0.0}  # the rule of params.yaml
 
 
 def corpus(**changes):
@@ -43,6 +44,7 @@ def preferences(**changes):
         "source": "templates",
         "files": "data/raw/preferences*.jsonl",
         "temperature": 9.5,
+        "rule": DREAD,
         "noise": 0.0,
         "contrast": 0.5,
         "rows": 30,

@@ -117,7 +117,7 @@ def test_sentences_were_looked_up_in_the_first_samples_of_a_prompt_alone():
     )
     derived = [0.5] * (DERIVED // 2) + [1.0] * (DERIVED // 2) + [np.nan]
     assert sample_measures(table.assign(derived=derived))["derived"] == pytest.approx(0.75)
-    assert "dread" not in sample_measures(table.assign(dread=[1.0] * DERIVED + [np.nan]))
+    assert "reward" not in sample_measures(table.assign(reward=[1.0] * DERIVED + [np.nan]))
 
 
 # Samples
@@ -133,7 +133,7 @@ def samples(seed=1, prompts=6, count=4, reader=False, split="test", **changes):
     ]
     size = len(rows)
     columns = {"words": rng.integers(5, 9, size), "ended": rng.random(size) < 0.8, "adherence": rng.random(size)}
-    columns |= {"dread": rng.normal(10, 3, size), "kl": rng.gamma(3, 1, size), "tokens": rng.integers(5, 9, size)}
+    columns |= {"reward": rng.normal(10, 3, size), "kl": rng.gamma(3, 1, size), "tokens": rng.integers(5, 9, size)}
     columns |= {"logps": rng.normal(-20, 3, size), "reference_logps": rng.normal(-22, 3, size)}
     return pd.DataFrame(rows).assign(**columns | changes)
 
@@ -146,7 +146,7 @@ def test_means_and_their_intervals_are_over_prompts():
     table = samples()
     numbers = sample_measures(table)
     for name, column, interval in (
-        ("dread", "dread", mean_interval),
+        ("reward", "reward", mean_interval),
         ("kl", "kl", mean_interval),
         ("length", "words", mean_interval),
         ("ended", "ended", share_interval),
@@ -165,7 +165,7 @@ def test_diversity_is_that_of_one_text_a_prompt_and_repetition_that_of_all():
 
 
 def test_what_the_table_lacks_is_absent():
-    numbers = sample_measures(samples().drop(columns=["dread", "adherence", "kl"]))
+    numbers = sample_measures(samples().drop(columns=["reward", "adherence", "kl"]))
     assert {key for key in numbers if not key.endswith(("_low", "_high"))} == {
         *("length", "ended", "distinct_2", "repetition")
     }
@@ -177,42 +177,42 @@ def test_the_win_rate_is_over_all_pairs_and_kl_per_token_over_all_tokens():
     numbers = comparison_measures(table, baseline)
     assert numbers["kl_per_token"] == pytest.approx(table["kl"].sum() / table["tokens"].sum())
     pairs = table.merge(baseline, on="id")
-    rates = (pairs["dread_x"] > pairs["dread_y"]).groupby(pairs["id"], sort=False).mean().to_numpy()
+    rates = (pairs["reward_x"] > pairs["reward_y"]).groupby(pairs["id"], sort=False).mean().to_numpy()
     found = tuple(numbers[f"win_rate{end}"] for end in ("", "_low", "_high"))
     assert found == pytest.approx(share_interval(rates))
-    assert set(comparison_measures(table.drop(columns="dread"), baseline)) == {"kl_per_token"}
+    assert set(comparison_measures(table.drop(columns="reward"), baseline)) == {"kl_per_token"}
 
 
 def test_the_policy_is_measured_against_the_optimum_on_the_same_prompts():
     table, baseline = samples(), samples(seed=2, count=40)
     numbers = reward_measures(table, baseline)
-    shape = [column.to_numpy().reshape(6, -1) for column in (baseline["dread"], table["dread"], table["kl"])]
+    shape = [column.to_numpy().reshape(6, -1) for column in (baseline["reward"], table["reward"], table["kl"])]
     assert numbers.items() >= truth_measures(Truth(*shape)).items()
     implicit = (table["logps"] - table["reference_logps"]).groupby(table["id"])
-    within = implicit.rank() - 2.5, table["dread"].groupby(table["id"]).rank() - 2.5
+    within = implicit.rank() - 2.5, table["reward"].groupby(table["id"]).rank() - 2.5
     expected = (within[0] * within[1]).groupby(table["id"]).sum() / 5  # 1.5^2 + 0.5^2 + 0.5^2 + 1.5^2
     assert numbers["rank_correlation"] == pytest.approx(expected.mean())
-    assert reward_measures(table.drop(columns="dread"), baseline) == {}
+    assert reward_measures(table.drop(columns="reward"), baseline) == {}
 
 
 def test_a_prompt_whose_samples_are_equally_good_has_no_rank_correlation():
     table, baseline = samples(), samples(seed=2, count=40)
-    equal = table.assign(dread=table["dread"].where(table["id"] != "test-2", 5.0))
+    equal = table.assign(reward=table["reward"].where(table["id"] != "test-2", 5.0))
     others = table[table["id"] != "test-2"], baseline[baseline["id"] != "test-2"]
     expected = reward_measures(*others)
     for end in ("", "_low", "_high"):
         assert reward_measures(equal, baseline)[f"rank_correlation{end}"] == expected[f"rank_correlation{end}"]
-    assert "rank_correlation" not in reward_measures(table.assign(dread=5.0), baseline)
+    assert "rank_correlation" not in reward_measures(table.assign(reward=5.0), baseline)
 
 
 def test_best_of_n_goes_up_to_a_quarter_of_the_samples():
     numbers = best_of_n_measures(samples(count=40))
     assert [key for key in numbers if key.count("_") == 2] == ["best_of_2", "best_of_4", "best_of_8"]
-    rewards = samples(count=40)["dread"].to_numpy().reshape(6, 40)
+    rewards = samples(count=40)["reward"].to_numpy().reshape(6, 40)
     pairs = np.maximum(rewards[:, :, None], rewards[:, None])
     expected = (pairs.sum(axis=(1, 2)) - rewards.sum(axis=1)) / (40 * 39)
     assert numbers["best_of_2"] == pytest.approx(expected.mean())
-    assert best_of_n_measures(samples().drop(columns="dread")) == {}
+    assert best_of_n_measures(samples().drop(columns="reward")) == {}
 
 
 def test_each_model_and_split_has_the_measures_that_mean_something_there():
@@ -221,7 +221,7 @@ def test_each_model_and_split_has_the_measures_that_mean_something_there():
         return set(samples_of_split(model, split, drawn, samples(seed=2, count=40, split=split)))
 
     assert {name for name in names("dpo", "test") if name.startswith("reader_") and name.count("_") == 1} == {
-        *("reader_dread", "reader_length", "reader_ended", "reader_adherence", "reader_repetition")
+        *("reader_reward", "reader_length", "reader_ended", "reader_adherence", "reader_repetition")
     }
     assert names("dpo", "test") - names("dpo", "unseen") >= {"gain", "rank_correlation"}
     assert not names("base", "test") & {"gain", "kl_efficiency", "best_of_2"}

@@ -48,14 +48,14 @@ def test_a_label_that_only_some_prompts_have_is_shared_by_those():
 def test_optimum_rows_begin_at_the_reference_and_their_interval_holds_the_curve():
     rewards = np.random.default_rng(1).normal(size=(20, 40))
     ids = [f"p{prompt}" for prompt in range(20) for _ in range(40)]
-    found = list(rows.optimum_rows(pd.DataFrame({"id": ids, "dread": rewards.reshape(-1)})))
-    assert (found[0]["t"], found[0]["kl"], found[0]["dread"]) == (0, 0, pytest.approx(rewards.mean()))
+    found = list(rows.optimum_rows(pd.DataFrame({"id": ids, "reward": rewards.reshape(-1)})))
+    assert (found[0]["t"], found[0]["kl"], found[0]["reward"]) == (0, 0, pytest.approx(rewards.mean()))
     assert len(found) > 30
     for row in found:
         assert (
-            row["dread_low"] <= row["dread"] <= row["dread_high"] < np.inf
+            row["reward_low"] <= row["reward"] <= row["reward_high"] < np.inf
         )  # rows beyond what most resamples know are left out
-        assert row["dread"] == pytest.approx(rewards.mean() + row["t"], abs=0.15)  # of normal rewards R = mu + t
+        assert row["reward"] == pytest.approx(rewards.mean() + row["t"], abs=0.15)  # of normal rewards R = mu + t
     assert list(rows.optimum_rows(pd.DataFrame({"id": ids}))) == []
 
 

@@ -8,10 +8,12 @@ from picollm.core.errors import DataError
 from picollm.core.files import write_jsonl
 from picollm.evaluation import tables
 from picollm.stories.dread import dread
+from picollm.stories.rule import Rule
 from picollm.stories.spec import StorySpec, prompt_text
 from picollm.stories.story import write_story
 
 SPEC = StorySpec("The Salt Lantern", "a quiet mill", "Ana", "Bo", "an odd jar", "never sing", "the cook had left")
+RULE = Rule(dread=2.0, length=0.5, ending=0.0)
 
 
 def sample(id, number, reader=False, prompt=None, completion="Ana met the corpse."):
@@ -46,13 +48,14 @@ def test_pairs_stand_beside_their_scores(scored):
 
 
 def test_samples_at_temperature_1_have_a_kl_and_a_readers_have_none(scored):
-    table = tables.read_samples("dpo")
+    table = tables.read_samples("dpo", RULE)
     assert table["kl"].tolist()[:4] == [0, 1, 2, 3] and table["kl"].isna().tolist()[4:] == [True, True]
     assert table["dread"].tolist() == [dread("Ana met the corpse.")] * 6
+    assert table["reward"].tolist() == [2 * dread("Ana met the corpse.") + 0.5 * 4] * 6
     assert table["adherence"].tolist() == pytest.approx([1 / 7] * 6)
     assert [label for label, found in table["labels"][0].items() if found] == ["protagonist"]
     assert table["words"].tolist() == [4] * 6
-    assert "kl" not in tables.read_samples("sft")
+    assert "kl" not in tables.read_samples("sft", RULE)
 
 
 @pytest.mark.parametrize(
@@ -61,19 +64,19 @@ def test_samples_at_temperature_1_have_a_kl_and_a_readers_have_none(scored):
 )
 def test_dread_is_that_of_specifications_and_adherence_that_of_labelled_prompts(scored, prompt, present):
     write_jsonl("data/samples/sft.jsonl", [sample("a", 0, prompt=prompt)])
-    table = tables.read_samples("sft")
+    table = tables.read_samples("sft", RULE)
     assert {"adherence", "labels", "dread"} & set(table) == present | ({"labels"} if present else set())
     if present:
         assert table["adherence"].tolist() == pytest.approx([1 / 3])
     write_jsonl("data/samples/sft.jsonl", [sample("a", 0, prompt=prompt), sample("b", 0)])
-    assert "dread" not in tables.read_samples("sft")
+    assert "dread" not in tables.read_samples("sft", RULE)
 
 
 def test_sentences_of_the_first_samples_of_a_prompt_are_looked_up_in_the_grammar(scored):
     story = write_story(SPEC, "dark", Random(1))
     texts = [story, "Nothing of this. " + story.split(". ")[0] + "."] + [story] * tables.DERIVED
     write_jsonl("data/samples/sft.jsonl", [sample("a", n, completion=text) for n, text in enumerate(texts)])
-    derived = tables.read_samples("sft")["derived"].tolist()
+    derived = tables.read_samples("sft", RULE)["derived"].tolist()
     assert derived[: tables.DERIVED] == [1, 0.5] + [1] * (tables.DERIVED - 2)
     assert all(map(math.isnan, derived[tables.DERIVED :]))
 
@@ -83,7 +86,7 @@ def test_scores_of_other_samples_are_refused(scored, rows):
     scores = [{"id": id, "number": number, "kl": 0.0} for id, number in rows]
     write_jsonl("data/scores/dpo/samples.jsonl", scores)
     with pytest.raises(DataError, match="not the scores of these rows"):
-        tables.read_samples("dpo")
+        tables.read_samples("dpo", RULE)
 
 
 def test_scores_of_other_pairs_are_refused(scored):

@@ -8,7 +8,7 @@ IDS = ["a", "a", "b", "b", "c", "c", "d", "d"]
 
 
 def samples(*dreads: float) -> pd.DataFrame:
-    """Two samples of each of four prompts: their dread; KL 1 and log-prob -3 and -5."""
+    """Two samples of each of four prompts: their reward; KL 1 and log-prob -3 and -5."""
     count = len(dreads)
     return pd.DataFrame(
         {
@@ -17,7 +17,7 @@ def samples(*dreads: float) -> pd.DataFrame:
             "completion": "It ran.",
             "ended": True,
             "words": 2,
-            "dread": dreads,
+            "reward": dreads,
             "kl": 1.0,
             "logps": [-3.0, -5.0] * (count // 2),
         }
@@ -36,7 +36,7 @@ def test_a_row_joins_the_samples_of_a_snapshot_with_the_validation_at_its_step()
     table = track_table({20: samples(4, 6, 4, 6, 4, 6, 4, 6)}, reference, VALIDATION)
     assert list(table.columns) == list(TRACK)
     (row,) = table.to_dict("records")
-    assert (row["step"], row["dread"], row["kl"], row["entropy"], row["length"]) == (20, 5, 1, 4, 2)
+    assert (row["step"], row["reward"], row["kl"], row["entropy"], row["length"]) == (20, 5, 1, 4, 2)
     assert row["gain"] == pytest.approx(4 / np.sqrt(2))
     assert (row["validation_loss"], row["rewards/accuracies"], row["logps/chosen"]) == (0.4, 0.8, -11)
 
@@ -47,7 +47,7 @@ def test_without_snapshots_the_table_has_columns_alone():
 
 
 def test_the_regret_of_stopping_is_measured_on_prompts_that_did_not_choose_the_step():
-    # Of prompts a and c the last step has the most dread, 9, of b and d the first, 7; validation loss keeps the middle, 5.
+    # Of prompts a and c the last step has the most reward, 9, of b and d the first, 7; validation loss keeps the middle, 5.
     snapshots = {
         10: samples(0, 0, 7, 7, 0, 0, 7, 7),
         20: samples(5, 5, 5, 5, 5, 5, 5, 5),
@@ -62,7 +62,7 @@ def test_a_step_that_is_better_on_all_prompts_is_the_best_and_its_advantage_the_
     assert stopping_measures(snapshots, VALIDATION) == {"kept_step": 20, "best_step": 30, "regret": 3.0}
 
 
-def test_a_single_snapshot_or_no_dread_has_no_regret():
+def test_a_single_snapshot_or_no_reward_has_no_regret():
     assert stopping_measures({10: samples(1, 1)}, VALIDATION) == {}
-    plain = samples(1, 1).drop(columns="dread")
+    plain = samples(1, 1).drop(columns="reward")
     assert stopping_measures({10: plain, 20: plain}, VALIDATION) == {}

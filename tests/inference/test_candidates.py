@@ -8,13 +8,14 @@ from picollm.inference.sampling import UNTRUNCATED, complete, sample_seed
 from picollm.inference.settings import Sample
 from picollm.records.jsonl import PreferenceRecord
 from picollm.stories.dread import dread
+from picollm.stories.rule import Rule
 from picollm.text.tokenizer import train_bpe
 from tests.tiny import tiny_model
 
 TOKENIZER = train_bpe(iter(["the corpse bled in the dark, the happy sun sang of love and death"] * 4), 300)
 MODEL = tiny_model(vocab_size=TOKENIZER.vocab_size, max_position_embeddings=256)
 SAMPLE = Sample(prompts=1, base_samples=1, sft_samples=10, dpo_samples=1, max_new_tokens=200, batch_size=16)
-LABELLING = Labelling(source="policy", seed=1, temperature=8.0, noise=0.1)
+LABELLING = Labelling(source="policy", seed=1, rule=Rule(dread=1.0, length=0.0, ending=0.0), temperature=8.0, noise=0.1)
 RECORDS = [
     PreferenceRecord(f"pair-{number}", f"Tell {number}.", f"Tell {number}.", "a", "b", 1.0, 0.0, 0.9, "contrast")
     for number in range(40)

@@ -47,10 +47,10 @@ def test_a_study_without_a_finished_run_is_refused(tmp_path):
 
 
 def test_curves_go_from_little_kl_to_much_and_average_seeds_below_the_optimum_in_units_of_gain(study, tmp_path):
-    # Dread 10 of SFT and 30 of DPO at a gain of 2: one unit of gain is a dread of 10.
-    numbers = {"sft.test.dread": 10.0, "dpo.test.dread": 30.0, "dpo.test.gain": 2.0, "sft.test.best_of_4": 25.0}
+    # Dread 10 of SFT and 30 of DPO at a gain of 2: one unit of gain is a reward of 10.
+    numbers = {"sft.test.reward": 10.0, "dpo.test.reward": 30.0, "dpo.test.gain": 2.0, "sft.test.best_of_4": 25.0}
     files.write_json(tmp_path / "eval.json", numbers)
-    (tmp_path / "optimum.csv").write_text("t,kl,dread\n0,0,10\n0.1,0.5,20\n")
+    (tmp_path / "optimum.csv").write_text("t,kl,reward\n0,0,10\n0.1,0.5,20\n")
     figure = frontier(of_study(study), tmp_path / "eval.json", tmp_path / "optimum.csv")
     left, right = figure.axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in left.lines}

@@ -5,13 +5,13 @@ from picollm.core.errors import DataError
 from picollm.lab.drawing import save
 from picollm.lab.reward_kl import reward_kl
 
-OPTIMUM = ["t", "kl", "dread", "dread_low", "dread_high"]
+OPTIMUM = ["t", "kl", "reward", "reward_low", "reward_high"]
 
 
 def numbers(**changes):
-    """DPO at 8 nats with a dread of 20; the optimum pays 2 nats for that."""
+    """DPO at 8 nats with a reward of 20; the optimum pays 2 nats for that."""
     values = {"sft.test.best_of_2": 15.0, "sft.test.best_of_2_low": 14.0, "sft.test.best_of_4": 18.0}
-    for key, value in (("sft.test.dread", 10.0), ("dpo.test.dread", 20.0), ("dpo.test.kl", 8.0)):
+    for key, value in (("sft.test.reward", 10.0), ("dpo.test.reward", 20.0), ("dpo.test.kl", 8.0)):
         values |= {key: value, f"{key}_low": value - 1, f"{key}_high": value + 2}
     return values | {"dpo.test.kl_efficiency": 0.25, "dpo.test.calibration": 0.5} | changes
 
@@ -61,7 +61,7 @@ def test_the_optimum_is_a_curve_with_a_band_and_best_of_n_are_points(draw):
 
 def test_what_the_optimum_would_pay_is_written_and_drawn(draw):
     left, _ = draw(numbers())
-    assert "the same dread for 2 nats\ninstead of 8" in texts(left)
+    assert "the same reward for 2 nats\ninstead of 8" in texts(left)
     assert any([tuple(p) for p in line.get_xydata()] == [(2, 20), (8, 20)] for line in left.lines)
 
 

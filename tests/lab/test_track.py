@@ -11,9 +11,9 @@ def test_both_steps_are_marked_and_each_panel_shows_its_column(tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path / "track.csv", index=False)
     files.write_json(tmp_path / "eval.json", {"track.kept_step": 60, "track.best_step": 90, "track.regret": 1.25})
     figure = track(tmp_path / "track.csv", tmp_path / "eval.json")
-    dread, losses, kl, logps = figure.axes[:4]
-    assert "costs 1.2 dread" in dread.get_title()
-    assert dread.lines[0].get_xydata().tolist() == [[step, step + TRACK.index("dread")] for step in (30, 60, 90)]
+    reward, losses, kl, logps = figure.axes[:4]
+    assert "costs 1.2" in reward.get_title()
+    assert reward.lines[0].get_xydata().tolist() == [[step, step + TRACK.index("reward")] for step in (30, 60, 90)]
     assert [line.get_xdata()[0] for line in losses.lines[1:]] == [60, 90]
     assert len(logps.lines) == 4 and len(kl.lines) == 3
     save(figure, tmp_path / "track.png")

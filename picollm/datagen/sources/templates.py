@@ -98,7 +98,7 @@ def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, 
             tones = ["wholesome", story_rng.choice(HORROR_TONES)] if stratum == "contrast" else list(HORROR_TONES)
             story_rng.shuffle(tones)
             stories = tuple(write_story(spec, tone, story_rng) for tone in tones)
-            scores = tuple(dread(story) for story in stories)
+            scores = tuple(settings.rule.reward(story) for story in stories)
             rows[split].append(
                 label_pair(
                     f"pair-{split}-{number}",
