@@ -42,17 +42,12 @@ def parser() -> argparse.ArgumentParser:
     frontier = commands.add_parser(
         "frontier",
         help="draw true reward against KL of many experiments",
-        description="Draw gain against KL of the experiments of `dvc exp show`, or of a study, beside the optimum, and write a table of "
-        "the experiments.",
+        description="Draw gain against KL of the experiments of `dvc exp show` into frontier.png, with their numbers in "
+        "frontier.csv; or of a study, studies/NAME.csv, into studies/NAME.png. Beside them stands the optimum of the workspace's SFT "
+        "model.",
     )
     frontier.add_argument(
         "study", nargs="?", metavar="studies/NAME.csv", help="the rows of a study (default: all experiments)"
-    )
-    frontier.add_argument(
-        "--figure",
-        default="frontier.png",
-        metavar="PNG",
-        help="the figure (default: frontier.png); beside it a CSV file",
     )
     frontier.set_defaults(run=draw_frontier)
     clean = commands.add_parser(
@@ -113,22 +108,27 @@ def run_study(options: argparse.Namespace) -> None:
     """Run a study; write and print its summary."""
     from picollm.lab import study, summary
 
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     found = study.read_study(Path(options.file))
     table = study.run_study(found, options.jobs)
     print(summary.write_summary(found, table))
 
 
 def draw_frontier(options: argparse.Namespace) -> None:
-    """Write the figure of many experiments and its table."""
+    """Write the figure of a study, or that of all experiments and their table."""
     from picollm.lab import drawing
     from picollm.lab import frontier as lab
 
-    table = lab.of_study(Path(options.study)) if options.study else lab.of_experiments()
-    figure = Path(options.figure)
+    if options.study:
+        study = Path(options.study)
+        table, figure = lab.of_study(study), study.with_suffix(".png")
+    else:
+        table, figure = lab.of_experiments(), Path("frontier.png")
     drawing.save(lab.frontier(table, "metrics/details/eval.json", "plots/optimum.csv"), figure)
-    lab.write_table(table, figure.with_suffix(".csv"))
-    print(f"{figure}, {figure.with_suffix('.csv')}: {len(table)} experiments")
+    if not options.study:
+        lab.write_table(table, figure.with_suffix(".csv"))
+    print(f"{figure}: {len(table)} experiments")
 
 
 def clean_states(options: argparse.Namespace) -> None:

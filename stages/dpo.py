@@ -49,7 +49,7 @@ def main():
     snapshots = Snapshots(run, state, tokenizer, p.dpo.snapshots)
     for step in fit(run, history, state):
         snapshots.keep(step)
-    snapshots.write(Path("models/snapshots"))
+    snapshots.write(Path("models/snapshots"), history.steps)
     write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/details/dpo.json")
     state.remove()
     distributed.shutdown()

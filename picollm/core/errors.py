@@ -25,7 +25,7 @@ class CheckpointError(PicollmError):
 
 
 class TrainingError(PicollmError):
-    """Training cannot continue: a loss is not finite, the first preference loss is wrong, or a process failed."""
+    """Training cannot continue: a loss is not finite, policy and reference differ before the first step, or a process failed."""
 
 
 class ResumeError(PicollmError):

@@ -17,7 +17,7 @@ from picollm.core.errors import DataError
 from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import DARK_GREY, GREEN, Evaluation, annotate, plain_style, read_table
 
-BETA = "dpo.beta"
+BETA, LOSS = "dpo.beta", "dpo.loss"
 SEEDS = ("seed", "dpo.seed", "preferences.seed")
 MEASURES = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
 OPTIMUM = ("kl", "reward")
@@ -31,45 +31,56 @@ def of_experiments() -> pd.DataFrame:
     from dvc.api import exp_show
 
     rows = [row for row in exp_show() if row["Experiment"] and row["State"] not in UNFINISHED]
-    names = _parameter_names(Parameters().content)
-    parameters = [{name: row[name] for name in names if name in row} | _weighted_loss(row) for row in rows]
     if not rows:
         raise DataError(
             "no experiment of this commit: expected some in `dvc exp show`, such as those of dvc exp run -S dpo.beta=1"
         )
-    return _table(parameters, rows)
+    return _table([_parameters(row) for row in rows], rows)
 
 
 def of_study(path: Path) -> pd.DataFrame:
-    """The finished runs of a study's CSV file, as `of_experiments`. Raises DataError if it holds none."""
+    """The finished runs of a study's CSV file, as `of_experiments`; a loss or beta that the study does not vary is that of the
+    workspace. Raises DataError if it holds no finished run."""
     table = read_table(path, (), ("parameters", "error", "dpo.gain", "dpo.kl"))
     rows = [row for row in table.to_dict("records") if not row["error"]]
     if not rows:
         raise DataError(f"{path}: no finished run; expected the CSV file of a study")
-    return _table([json.loads(row["parameters"]) for row in rows], rows)
+    dpo = Parameters().content["dpo"]
+    return _table([{LOSS: dpo["loss"], BETA: dpo["beta"]} | json.loads(row["parameters"]) for row in rows], rows)
 
 
 def _table(parameters: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     names = list(dict.fromkeys(name for values in parameters for name in values))
     texts = [{name: _text(values.get(name)) for name in names} for values in parameters]
     varied = [name for name in names if len({values[name] for values in texts}) > 1]
-    shown = [name for name in varied if name not in (BETA, "dpo.loss", *SEEDS)]
+    shown = [name for name in varied if name not in (BETA, LOSS, *SEEDS)]
     seeds = [name for name in SEEDS if name in varied]
     found = []
     for values, row in zip(texts, rows, strict=True):
         others = [f"{name.removeprefix('dpo.')} {values[name]}" for name in shown if values[name]]
         measures = {name: pd.to_numeric(row.get(name), errors="coerce") for name in MEASURES}
-        objective = ", ".join([values["dpo.loss"], *others])
+        objective = ", ".join([values[LOSS], *others])
         of_seeds = {name: int(float(values[name])) for name in seeds}
         found.append({"objective": objective, BETA: float(values[BETA]), **of_seeds, **measures})
-    return pd.DataFrame(found).dropna(subset=["dpo.gain", "dpo.kl"]).sort_values(["objective", BETA, *seeds])
+    table = pd.DataFrame(found).dropna(subset=["dpo.gain", "dpo.kl"])
+    if table.empty:
+        raise DataError("no experiment has dpo.gain and dpo.kl: of your own data the true reward is unknown")
+    return table.sort_values(["objective", BETA, *seeds])
 
 
-def _weighted_loss(row: dict[str, Any]) -> dict[str, Any]:
-    """A weighted sum of losses, which `dvc exp show` spreads over columns dpo.loss.NAME."""
-    weights = {key.removeprefix("dpo.loss."): value for key, value in row.items()
-               if key.startswith("dpo.loss.") and _text(value)}  # fmt: skip
-    return {"dpo.loss": weights} if weights else {}
+def _parameters(row: dict[str, Any]) -> dict[str, Any]:
+    """The parameters among the columns of `dvc exp show`, which names those of several files by their file, and a weighted sum of
+    losses by columns dpo.loss.NAME."""
+    content = Parameters().content
+    names = [name for name in ("preset", *_names(content)) if not name.startswith(f"{LOSS}.")]
+    found = {name: row[name] for name in names if name in row}
+    for column, value in row.items():
+        name = column.rpartition(".yaml:")[2]
+        if name != column and name in names:
+            found[column] = value
+    weights = {column.removeprefix(f"{LOSS}."): value for column, value in row.items()
+               if column.startswith(f"{LOSS}.") and _text(value)}  # fmt: skip
+    return found | ({LOSS: weights} if weights else {})
 
 
 def _text(value: Any) -> str:
@@ -78,11 +89,11 @@ def _text(value: Any) -> str:
     return " + ".join(f"{item:g} {key}" for key, item in value.items()) if isinstance(value, dict) else str(value)
 
 
-def _parameter_names(content: dict[str, Any], prefix: str = "") -> list[str]:
+def _names(content: dict[str, Any], prefix: str = "") -> list[str]:
     """The names of all parameters, of sections within sections too."""
     names = []
     for key, value in content.items():
-        names += [f"{prefix}{key}", *(_parameter_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [])]
+        names += [f"{prefix}{key}", *(_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [])]
     return names
 
 
@@ -103,7 +114,9 @@ def frontier(table: pd.DataFrame, eval_json: str | Path, optimum_csv: str | Path
         left.plot(mean["dpo.kl"], mean["dpo.gain"], linewidth=1, label=name, **style)
         low, high = mean["dpo.gain"] - sd["dpo.gain"], mean["dpo.gain"] + sd["dpo.gain"]
         left.fill_between(mean["dpo.kl"], low, high, color=style["color"], alpha=0.2, linewidth=0)
-        known = mean.dropna().sort_values("dpo.gain")
+        # Of the same runs on both axes: efficiency is absent where the gain is not clear.
+        of_beta = table[table["objective"] == name].dropna().groupby(BETA)[MEASURES]
+        known, sd = of_beta.mean().sort_values("dpo.gain"), of_beta.std(ddof=1)
         right.plot(known["dpo.gain"], known["dpo.kl_efficiency"], linewidth=1, **style)
         low, high = (
             known["dpo.kl_efficiency"] + sign * sd["dpo.kl_efficiency"].reindex(known.index) for sign in (-1, 1)
@@ -126,9 +139,16 @@ def frontier(table: pd.DataFrame, eval_json: str | Path, optimum_csv: str | Path
 def _bounds(axes: Axes, numbers: Evaluation, optimum: pd.DataFrame) -> None:
     """The optimum and best-of-n of the SFT model, in units of gain."""
     start = numbers["sft.test.reward"]
+    if not numbers["dpo.test.gain"]:
+        raise DataError(
+            f"{numbers.path}: dpo.test.gain is 0; expected a policy that differs from SFT, which tells the unit of gain"
+        )
     deviation = (numbers["dpo.test.reward"] - start) / numbers["dpo.test.gain"]
     axes.plot(
-        optimum["kl"], (optimum["reward"] - start) / deviation, color=GREEN, label="optimum, as far as it is known"
+        optimum["kl"],
+        (optimum["reward"] - start) / deviation,
+        color=GREEN,
+        label="optimum of this SFT model, as far as it is known",
     )
     best = {int(key.rsplit("_", 1)[1]): value for key, value in numbers.items()
             if key.startswith("sft.test.best_of_") and key.rsplit("_", 1)[1].isdecimal()}  # fmt: skip

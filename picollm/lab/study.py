@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pandas as pd
@@ -66,79 +68,156 @@ class Study:
 
 
 def read_study(path: Path) -> Study:
-    """Raises ParamsError for a file that is no study, for a configuration that occurs twice, and for a baseline that is none of them."""
+    """Raises ParamsError for a file that is no study, for a run that occurs twice, and for a baseline that is none of the grid's
+    configurations."""
     content = config.validated(StudyFile, config.read_yaml(path), str(path))
-    configurations = [values for block in content.grid for values in _combinations(block)]
-    if len({key(values) for values in configurations}) < len(configurations):
-        raise ParamsError(f"{path}: grid: the same configuration occurs twice")
-    if content.baseline not in configurations:
+    configurations = [values for block in content.grid for values in _combinations(block, path)]
+    if key(content.baseline) not in map(key, configurations):
         raise ParamsError(f"{path}: baseline: {key(content.baseline)}: expected one of the grid's configurations")
-    lengths = {len(values) for values in content.seeds.values()}
-    if len(lengths) != 1 or 0 in lengths:
+    if len({len(values) for values in content.seeds.values()}) != 1 or not all(content.seeds.values()):
         raise ParamsError(f"{path}: seeds: expected one or more parameters with the same number of values, at least 1")
+    for name in content.seeds:
+        if any(name in values for values in configurations):
+            raise ParamsError(f"{path}: {name}: in grid and in seeds; expected in one of them")
     seeds = [dict(zip(content.seeds, values, strict=True)) for values in zip(*content.seeds.values(), strict=True)]
-    return Study(path, configurations, seeds, content.baseline)
+    study = Study(path, configurations, seeds, content.baseline)
+    runs = list(map(key, study.runs()))
+    for run in runs:
+        if runs.count(run) > 1:
+            raise ParamsError(f"{path}: the run {run} occurs twice; expected different configurations and seeds")
+    return study
 
 
 def run_study(study: Study, jobs: int) -> pd.DataFrame:
-    """Run the experiments that the CSV file has no row of, or one with an error, `jobs` at a time; return all rows.
+    """Run the experiments that the CSV file has no row of, or one with an error, `jobs` at a time; return the study's rows.
 
-    Rows are written as experiments finish. One that fails becomes a row with its message under `error`; the others go on.
+    They run in a clone of HEAD under .dvc/tmp/, which shares DVC's cache, so that neither edits nor commits in the meantime reach
+    them, and a stop cannot reach the workspace. Rows are written as experiments finish. One that fails becomes a row with its
+    message under `error`; the others go on.
     """
-    rows = read_rows(study)
-    done = {key(row["parameters"]) for row in rows if not row["error"]}
-    rows = [row for row in rows if key(row["parameters"]) in done]
+    rows = [row for row in read_rows(study) if not row["error"]]
+    done = {key(row["parameters"]) for row in rows}
     due = [values for values in study.runs() if key(values) not in done]
-    commit = _clean_commit(study)
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(study.runs()), initial=len(rows), unit="run") as bar:
-        futures, processes = {}, []
-        for values in due:
-            row = {"parameters": values, "experiment": _name(study, values, commit), "commit": commit}
-            row |= {"seconds": None, "dvc_seconds": None, "error": ""}
-            if measured := _measured(row["experiment"]):  # it finished just before a kill
-                rows.append(row | measured)
-                bar.update()
-            else:
-                futures[pool.submit(_run_dvc, row["experiment"], values, jobs, processes)] = row
-        try:
-            for future in as_completed(futures):
-                row = futures[future] | future.result()
-                rows.append(row | ({} if row["error"] else _measured(row["experiment"])))
+    if due:
+        commit = _clean_commit(study)
+        clone = _clone(study, commit)
+        with tqdm(total=len(study.runs()), initial=len(study.runs()) - len(due), unit="run") as bar:
+            for row in _finished(study, due, commit, clone, jobs):
+                rows.append(row)
                 write_rows(study, rows)
                 bar.update()
                 if row["error"]:
                     bar.write(f"{row['experiment']} failed: {row['error']}")
-        except BaseException:  # Ctrl-C and SIGTERM too: no other experiment must start, and those under way must end
+    table = pd.read_csv(study.csv)
+    return table[table["parameters"].isin(map(key, study.runs()))]
+
+
+def _finished(study: Study, due: list[dict], commit: str, clone: Path, jobs: int) -> Iterator[dict[str, Any]]:
+    """The rows of the experiments that are due, as they finish; first those that had finished just before a kill."""
+    missing = []
+    for values in due:
+        row = {"parameters": values, "experiment": _name(study, values, commit), "commit": commit[:7]}
+        row |= {"seconds": None, "dvc_seconds": None, "error": ""}
+        measured = _measured(row["experiment"])
+        if measured:
+            yield row | measured
+        else:
+            missing.append(row)
+    with ThreadPoolExecutor(jobs) as pool:
+        runner = Runner(clone, jobs)
+        try:
+            futures = {pool.submit(runner.run, row["experiment"], row["parameters"]): row for row in missing}
+            for future in as_completed(futures):
+                row = futures[future] | future.result()
+                if not row["error"]:
+                    _fetch(clone, commit)
+                    row |= _measured(row["experiment"]) or {"error": "finished, but its metrics cannot be read"}
+                yield row
+        finally:  # after Ctrl-C or SIGTERM no other experiment must start, and those under way must end
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGTERM)
-            raise
-    write_rows(study, rows)
-    return pd.read_csv(study.csv)
+            runner.stop()
+
+
+class Runner:
+    """Runs experiments in `clone`, up to `jobs` at a time."""
+
+    def __init__(self, clone: Path, jobs: int):
+        self.clone, self.stopped, self.processes = clone, False, set()
+        self.starting = (
+            Lock()
+        )  # DVC locks the repository while it prepares an experiment, and waits for that lock for 3 s
+        self.environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} | os.environ
+
+    def run(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        """`dvc exp run --temp` with these parameters: `seconds`, `dvc_seconds`, those outside of stages, and `error`, '' if there is
+        none."""
+        settings = [f"--set-param={key}={hydra(value)}" for key, value in values.items()]
+        command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name, *settings, "evaluate"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.starting.acquire()
+        starting, started, began, in_stages, lines = True, time.monotonic(), None, 0.0, []
+        try:
+            if self.stopped:
+                return {"error": "stopped"}
+            process = subprocess.Popen(command, cwd=self.clone, env=self.environment, start_new_session=True, **pipes)
+            self.processes.add(process)
+            with process:
+                for line in process.stdout:
+                    if starting and line.startswith(("Running stage", "Stage '")):
+                        self.starting.release()
+                        starting = False
+                    if began is not None and line.startswith(
+                        ("Updating lock file", "Running stage", "Stage '", "ERROR")
+                    ):
+                        in_stages, began = in_stages + time.monotonic() - began, None
+                    if line.startswith("> "):
+                        began = time.monotonic()
+                    lines.append(line.strip())
+            self.processes.discard(process)
+        finally:
+            if starting:
+                self.starting.release()
+        seconds = time.monotonic() - started
+        error = _error(lines) if process.returncode else ""
+        return {"seconds": round(seconds, 1), "dvc_seconds": round(seconds - in_stages, 1), "error": error}
+
+    def stop(self) -> None:
+        """End the experiments under way, with the stages that they run."""
+        self.stopped = True
+        for process in list(self.processes):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+
+
+def _error(lines: list[str]) -> str:
+    """The last line before DVC's own message, which is that of the stage that failed; DVC's if there is none."""
+    lines = [line for line in lines if line]
+    place = next((place for place, line in enumerate(lines) if line.startswith("ERROR")), len(lines))
+    before = [line for line in lines[:place] if not line.startswith(("> ", "Running stage", "Reproducing experiment"))]
+    return (before[-1:] or lines[place : place + 1] or ["no output"])[0]
 
 
 def read_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of the CSV file, if there is one, that belong to the study: `parameters` and, as text, COLUMNS and the measures."""
+    """The rows of the CSV file, if there is one: `parameters` and, as text, COLUMNS and the measures. Also those that the grid does not
+    have any more, so that they are kept."""
     if not study.csv.exists():
         return []
-    known = {key(values): values for values in study.runs()}
     try:
         table = pd.read_csv(study.csv, dtype=str, keep_default_na=False)  # as text, which keeps every digit
     except ValueError as error:
         raise DataError(f"{study.csv}: not CSV: {error}") from None
-    if "parameters" not in table:
-        raise DataError(f"{study.csv}: no column parameters; expected the rows of a study")
-    rows = table.to_dict("records")
-    return [{**row, "parameters": known[row["parameters"]]} for row in rows if row["parameters"] in known]
+    for name in ("parameters", *COLUMNS):
+        if name not in table:
+            raise DataError(f"{study.csv}: no column {name}; expected the rows of a study")
+    return [{**row, "parameters": json.loads(row["parameters"])} for row in table.to_dict("records")]
 
 
 def write_rows(study: Study, rows: list[dict[str, Any]]) -> None:
     """All rows in the study's order, `parameters` as one column of JSON and beside it a column for each parameter."""
     order = {key(values): place for place, values in enumerate(study.runs())}
-    rows = sorted(rows, key=lambda row: order[key(row["parameters"])])
+    rows = sorted(rows, key=lambda row: order.get(key(row["parameters"]), len(order)))
     flat = [{**row, "parameters": key(row["parameters"]), **_texts(row["parameters"])} for row in rows]
-    names = dict.fromkeys(name for values in study.runs() for name in values)
+    names = dict.fromkeys(name for row in rows for name in row["parameters"])
     measures = dict.fromkeys(name for row in flat for name in row)
     table = pd.DataFrame(flat, columns=list(dict.fromkeys(["parameters", *names, *COLUMNS, *measures])))
     with files.write_atomic(study.csv) as file:
@@ -147,28 +226,6 @@ def write_rows(study: Study, rows: list[dict[str, Any]]) -> None:
 
 def _name(study: Study, values: dict[str, Any], commit: str) -> str:
     return f"{study.path.stem}-{hashlib.sha256(f'{commit} {key(values)}'.encode()).hexdigest()[:10]}"
-
-
-def _run_dvc(name: str, values: dict[str, Any], jobs: int, processes: list[subprocess.Popen]) -> dict[str, Any]:
-    """`dvc exp run --temp` with these parameters, in a session of its own whose process is added to `processes`: `seconds`,
-    `dvc_seconds`, those outside of stages, and `error`, '' if there is none."""
-    settings = [f"--set-param={key}={hydra(value)}" for key, value in values.items()]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name, *settings, "evaluate"]
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
-    started, began, in_stages, lines = time.monotonic(), None, 0.0, []
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, env=threads | os.environ, start_new_session=True, **pipes) as process:
-        processes.append(process)
-        for line in process.stdout:
-            if began is not None and line.startswith(("Updating lock file", "Running stage", "Stage '", "ERROR")):
-                in_stages, began = in_stages + time.monotonic() - began, None
-            if line.startswith("> "):
-                began = time.monotonic()
-            lines.append(line.strip())
-    seconds = time.monotonic() - started
-    errors = [line for line in lines if line.lower().startswith("error")] or list(filter(None, lines)) or ["no output"]
-    error = errors[0] if process.returncode else ""
-    return {"seconds": round(seconds, 1), "dvc_seconds": round(seconds - in_stages, 1), "error": error}
 
 
 def _measured(name: str) -> dict[str, float] | None:
@@ -187,16 +244,46 @@ def _measured(name: str) -> dict[str, float] | None:
 
 
 def _clean_commit(study: Study) -> str:
-    """HEAD's short name. Raises ParamsError if a tracked file but the study's own has changed: an experiment would contain the change,
-    and its row would name a commit that does not."""
-    status = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout
-    changed = [line[3:] for line in status.splitlines() if not line[3:].endswith((study.csv.name, study.path.name))]
-    if changed:
-        raise ParamsError(
-            f"{changed[0]}: changed since the last commit; expected a study of committed files: commit or restore it"
-        )
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    return head.stdout.strip()
+    """HEAD's hash. Raises ParamsError if a tracked file other than the study's own has changed, for an experiment has it as it is in
+    HEAD."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--no-renames", "-z").split("\0")
+    prefix = _git("rev-parse", "--show-prefix").strip()
+    own = {
+        f"{prefix}{study.path.with_suffix(suffix).as_posix()}" for suffix in (".yaml", ".csv", ".summary.csv", ".png")
+    }
+    for path in (line[3:] for line in changed if line):
+        if path not in own:
+            raise ParamsError(
+                f"{path}: changed since the last commit; expected a study of committed files: commit or restore it"
+            )
+    return _git("rev-parse", "HEAD").strip()
+
+
+def _clone(study: Study, commit: str) -> Path:
+    """A new clone at `commit` that shares DVC's cache. Experiments that finished in the one before it are fetched first."""
+    folder = Path(".dvc/tmp/studies") / study.path.stem
+    if (folder / ".git").exists():
+        _fetch(folder, commit)
+        shutil.rmtree(folder)
+    _git("clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
+    _git("-C", str(folder), "checkout", "--quiet", "--detach", commit)
+    dvc = [sys.executable, "-m", "dvc", "cache", "dir"]
+    cache = subprocess.run(dvc, capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run([*dvc, "--local", str(Path(cache).absolute())], cwd=folder, capture_output=True, check=True)
+    return folder
+
+
+def _fetch(clone: Path, commit: str) -> None:
+    """Bring the clone's experiments on `commit` into this repository, where `dvc exp show` finds them."""
+    refs = f"refs/exps/{commit[:2]}/{commit[2:]}/*"
+    _git("fetch", "--quiet", str(clone), f"{refs}:{refs}")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise ParamsError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def hydra(value: Any) -> str:
@@ -206,14 +293,23 @@ def hydra(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _combinations(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _combinations(block: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
     choices = [value if isinstance(value, list) else [value] for value in block.values()]
+    if not all(choices):
+        raise ParamsError(f"{path}: grid: {block}: an empty list; expected at least one value")
     for values in itertools.product(*choices):
         yield dict(zip(block, values, strict=True))
 
 
 def key(values: dict[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True)
+    """JSON of the parameters in which 1 and 1.0 are the same."""
+    return json.dumps({name: _number(value) for name, value in values.items()}, sort_keys=True)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _number(item) for name, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

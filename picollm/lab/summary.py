@@ -14,7 +14,7 @@ T_975 = (
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
 SHOWN = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency", "dpo.reward_acc", "dpo.adherence", "dpo.ended", "dpo.derived"]
-SUMMARY = ("n", "mean", "sd", "low", "high", "difference", "difference_low", "difference_high")
+SUMMARY = ("n", "mean", "sd", "low", "high", "difference", "difference_low", "difference_high", "difference_n")
 
 
 def t_interval(values: pd.Series) -> dict[str, float]:
@@ -25,7 +25,7 @@ def t_interval(values: pd.Series) -> dict[str, float]:
     if count < 2:
         return {"n": count, "mean": mean, "sd": math.nan, "low": math.nan, "high": math.nan}
     sd = float(values.std(ddof=1))
-    spread = (T_975[count - 2] if count - 2 < len(T_975) else 1.96) * sd / math.sqrt(count)
+    spread = T_975[min(count - 2, len(T_975) - 1)] * sd / math.sqrt(count)
     return {"n": count, "mean": mean, "sd": sd, "low": mean - spread, "high": mean + spread}
 
 
@@ -47,7 +47,7 @@ def summary(study: Study, table: pd.DataFrame) -> pd.DataFrame:
         paired = group - baseline.reindex(group.index)
         for measure in measures:
             difference = {f"difference{end}": t_interval(paired[measure])[name] for end, name in
-                          (("", "mean"), ("_low", "low"), ("_high", "high"))}  # fmt: skip
+                          (("", "mean"), ("_low", "low"), ("_high", "high"), ("_n", "n"))}  # fmt: skip
             rows.append(
                 {
                     **{name: hydra(value) for name, value in values.items()},
@@ -68,13 +68,18 @@ def write_summary(study: Study, table: pd.DataFrame) -> str:
     names = [name for name in found.columns if name not in (*SUMMARY, "measure")]
     shown = found[found["measure"].isin(SHOWN)].fillna({name: "" for name in names})
     means = shown.pivot_table("mean", names, "measure", sort=False).reindex(columns=SHOWN)
-    share = table["dvc_seconds"].sum() / table["seconds"].sum()
-    failed = int(table["error"].notna().sum())
+    counts = shown.pivot_table("n", names, "measure", sort=False).reindex(columns=["dpo.gain", "dpo.kl_efficiency"])
+    means = means.join(counts.astype("Int64").add_prefix("n of "))
+    failed, commits = int(table["error"].notna().sum()), table["commit"].nunique()
     lines = [
         means.to_string(float_format="{:.3g}".format),
         f"{len(table)} experiments, {failed} of them failed; {path}",
     ]
-    return "\n".join([*lines, f"DVC itself took {share:.0%} of the time."])
+    if commits > 1:
+        lines.append(f"The rows are of {commits} commits: what changed between them is a difference too.")
+    if table["seconds"].sum():
+        lines.append(f"DVC itself took {table['dvc_seconds'].sum() / table['seconds'].sum():.0%} of the time.")
+    return "\n".join(lines)
 
 
 def _rows(table: pd.DataFrame, study: Study, values: dict[str, Any]) -> pd.DataFrame:

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from picollm.lab.drawing import BLUE, DARK_GREY, GREEN, VERMILION, Evaluation, annotate, plain_style
 
-NONE = """No snapshots: dpo.snapshots is 0.
+NONE = """No true reward along this run.
 
-With dpo.snapshots=8, say, this shows the true reward
-and the KL along the run, at temperature 1 without top-p."""
+With dpo.snapshots=8, say, this shows reward and KL at temperature 1 without top-p.
+It needs a rule, two prompts and a snapshot at the step of the lowest validation loss."""
 
 
 @plain_style
@@ -23,13 +23,7 @@ def track(track_csv: str | Path, eval_json: str | Path) -> Figure:
     figure = Figure(figsize=(12.5, 7), layout="constrained")
     if "track.regret" not in numbers:
         axes = figure.subplots()
-        axes.text(
-            0.5,
-            0.5,
-            NONE if table.empty else "Fewer than two snapshots, or no rule: no true reward.",
-            ha="center",
-            va="center",
-        )
+        axes.text(0.5, 0.5, NONE, ha="center", va="center")
         axes.set_axis_off()
         return figure
     panels = figure.subplots(2, 2, sharex=True)

@@ -32,14 +32,11 @@ class Snapshots:
             if distributed.is_main():
                 save_model(self.folder / f"{step:06d}", full, self.tokenizer)
 
-    def write(self, folder: Path) -> None:
-        """Copy the snapshots into `folder`, and their steps into steps.json, on rank 0."""
+    def write(self, folder: Path, steps: int) -> None:
+        """Copy the snapshots of a run that ended after `steps` steps into `folder`, and their steps into steps.json, on rank 0."""
         if distributed.is_main():
             shutil.rmtree(folder, ignore_errors=True)
-            names = {step: f"{step:06d}" for step in sorted(self.steps)}
-            names = {
-                step: name for step, name in names.items() if (self.folder / name).exists()
-            }  # it may have stopped early
+            names = {step: f"{step:06d}" for step in sorted(self.steps) if step <= steps}
             for name in names.values():
                 shutil.copytree(self.folder / name, folder / name)
             files.write_json(folder / "steps.json", list(names))

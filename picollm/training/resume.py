@@ -137,7 +137,7 @@ def saved_runs() -> list[SavedRun]:
     for folder in sorted(path for path in states_folder().glob("*/*") if path.is_dir()):
         steps = [_step(path) for path in folder.glob(f"*{SUFFIX}")]
         with lock.try_acquire(folder / LOCK) as holder:
-            found.append(SavedRun(folder, max(steps, default=None), sum(map(_size, folder.iterdir())), holder))
+            found.append(SavedRun(folder, max(steps, default=None), sum(map(_size, folder.rglob("*"))), holder))
     return found
 
 

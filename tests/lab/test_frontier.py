@@ -19,7 +19,11 @@ RUNS = [
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, monkeypatch):
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets/tiny.yaml").write_text("vocabulary: 300\n")
+    (tmp_path / "params.yaml").write_text("preset: tiny\ndpo: {loss: hinge, beta: 0.7}\n")
+    monkeypatch.chdir(tmp_path)
     rows = [
         {"parameters": json.dumps(values), "error": "", "dpo.gain": gain, "dpo.kl": kl, "dpo.kl_efficiency": 0.2 * gain}
         for values, gain, kl in RUNS
@@ -40,6 +44,18 @@ def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_runs_are_
     ]
 
 
+def test_a_loss_or_beta_that_a_study_does_not_vary_is_that_of_the_workspace(study):
+    rows = [{"parameters": json.dumps({"seed": seed}), "error": "", "dpo.gain": 1.0, "dpo.kl": 2.0} for seed in (1, 2)]
+    pd.DataFrame(rows).to_csv(study, index=False)
+    assert of_study(study)[["objective", "dpo.beta", "seed"]].values.tolist() == [["hinge", 0.7, 1], ["hinge", 0.7, 2]]
+
+
+def test_a_study_without_true_reward_is_refused(study):
+    (study.parent / "own.csv").write_text('parameters,error,dpo.gain,dpo.kl\n"{}",,,2.0\n')
+    with pytest.raises(DataError, match=r"no experiment has dpo\.gain"):
+        of_study(study.parent / "own.csv")
+
+
 def test_a_study_without_a_finished_run_is_refused(tmp_path):
     (tmp_path / "study.csv").write_text("parameters,error,dpo.gain,dpo.kl\n{},it failed,,\n")
     with pytest.raises(DataError, match=r"study\.csv: no finished run"):
@@ -55,7 +71,7 @@ def test_curves_go_from_little_kl_to_much_and_average_seeds_below_the_optimum_in
     left, right = figure.axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in left.lines}
     assert lines["sigmoid"] == [[1.0, 0.5], [5.0, 1.1]]
-    assert lines["optimum, as far as it is known"] == [[0.0, 0.0], [0.5, 1.0]]
+    assert lines["optimum of this SFT model, as far as it is known"] == [[0.0, 0.0], [0.5, 1.0]]
     assert lines["best of n of SFT"] == [[best_of_n_kl(4), 1.5]]
     assert lines["SFT"] == [[0, 0]]
     assert [line.get_xydata().tolist() for line in right.lines][1] == [[0.5, 0.1], pytest.approx([1.1, 0.22])]

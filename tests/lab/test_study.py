@@ -9,6 +9,7 @@ import pytest
 
 from picollm.core.errors import DataError, ParamsError
 from picollm.lab import study
+from picollm.lab.frontier import of_experiments
 from picollm.lab.study import read_study, run_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # DVC leaves Git packs open
@@ -17,7 +18,7 @@ stages:
   evaluate:
     cmd: python evaluate.py
     deps: [evaluate.py]
-    params: [dpo]
+    params: [dpo, preset, presets/tiny.yaml: [dpo]]
     outs: [metrics/details]
     metrics: [metrics/eval.json: {cache: false}]
 """
@@ -29,7 +30,7 @@ if dpo["beta"] < 0:
 pathlib.Path("metrics/details").mkdir(parents=True, exist_ok=True)
 gain = 10 / dpo["beta"] + dpo["seed"]
 for path, content in {
-    "metrics/eval.json": {"dpo.gain": gain},
+    "metrics/eval.json": {"dpo.gain": gain, "dpo.kl": 2.0},
     "metrics/details/eval.json": {"dpo.test.length": 7.5},
     "metrics/details/dpo.json": {"best_loss": 0.25, "steps": 3},
 }.items():
@@ -64,7 +65,10 @@ def test_a_block_stands_for_all_combinations_of_its_values_and_seeds_vary_togeth
     ("old", "new", "message"),
     [
         ("seeds:", "seed:", "betas.yaml: seeds: Field required"),
-        ("[1, 2]}\n  -", "[1, 1]}\n  -", "grid: the same configuration occurs twice"),
+        ("[1, 2]}\n  -", "[1, 1.0]}\n  -", "the run .* occurs twice"),
+        ("{dpo.seed: [1, 2]}", "{dpo.seed: [1, 1]}", "the run .* occurs twice"),
+        ("{dpo.seed: [1, 2]}", "{dpo.beta: [1, 2]}", "dpo.beta: in grid and in seeds"),
+        ("[-1]", "[]", "grid: .*: an empty list"),
         ("dpo.beta: 1}", "dpo.beta: 3}", "baseline: .*: expected one of the grid's configurations"),
         ("{dpo.seed: [1, 2]}", "{dpo.seed: [1, 2], seed: [1]}", "seeds: expected .* the same number of values"),
         ("{dpo.seed: [1, 2]}", "{}", "seeds: expected one or more"),
@@ -89,7 +93,9 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     (folder / "dvc.yaml").write_text(PIPELINE)
     (folder / "evaluate.py").write_text(EVALUATE)
-    (folder / "params.yaml").write_text("dpo: {loss: sigmoid, beta: 5, seed: 0}\n")
+    (folder / "params.yaml").write_text("preset: tiny\ndpo: {loss: sigmoid, beta: 5, seed: 0, lr: auto}\n")
+    (folder / "presets").mkdir()
+    (folder / "presets/tiny.yaml").write_text("dpo: {lr: 0.5}\n")
     (folder / ".gitignore").write_text("/metrics/details\n")
     write(folder)
     python = [sys.executable, "-m", "dvc"]
@@ -130,6 +136,7 @@ def test_a_study_runs_what_it_has_no_row_of_and_names_what_failed(project, monke
     pd.read_csv(found.csv).drop(index=0).to_csv(found.csv, index=False)
     again = run_study(found, jobs=2)
     assert experiments(project) == before
+    assert not list((project / ".git").glob("*.lock")) and (project / "params.yaml").read_text().count("beta: 5") == 1
     assert math.isnan(again["seconds"][0]) and again["dpo.gain"][0] == 11
     rest = ["dpo.gain", "experiment", "commit"]
     pd.testing.assert_frame_equal(again[rest], table[rest])
@@ -144,6 +151,46 @@ def test_a_study_of_changed_files_is_refused(project, monkeypatch):
             run_study(read_study(project / "studies/betas.yaml"), jobs=1)
     finally:
         (project / "evaluate.py").write_text(before)
+
+
+def test_edits_in_the_meantime_do_not_reach_a_study(project, monkeypatch):
+    """The code is changed as the first of its experiments ends."""
+    monkeypatch.chdir(project)
+    text = STUDY.replace("[1, 2]", "[4, 5]", 1).replace("dpo.beta: 1}", "dpo.beta: 4}").replace("[-1]", "[8]")
+    path = project / "studies/later.yaml"
+    path.write_text(text)
+    write_rows, before = study.write_rows, (project / "evaluate.py").read_text()
+
+    def change(found, rows):
+        (project / "evaluate.py").write_text(before.replace("gain = 10", "gain = 1000"))
+        write_rows(found, rows)
+
+    monkeypatch.setattr(study, "write_rows", change)
+    try:
+        table = run_study(read_study(path), jobs=1)
+    finally:
+        (project / "evaluate.py").write_text(before)
+    assert table["dpo.gain"].tolist() == [3.5, 3.0, 2.25, 4.5, 4.0, 3.25]
+
+
+def test_an_experiments_name_says_whatever_differs_even_if_two_files_have_it(project, monkeypatch):
+    monkeypatch.chdir(project)
+    run = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-q", "evaluate"]
+    for lr in ("0.25", "0.125"):
+        subprocess.run([*run, "-n", f"lr{lr}", "-S", f"dpo.lr={lr}"], check=True)
+    subprocess.run([*run, "-n", "sum", "-S", "dpo.loss={sigmoid: 0.5, hinge: 2}"], check=True)
+    names = set(of_experiments()["objective"])
+    assert {f"sigmoid, params.yaml:dpo.lr {lr}" for lr in ("0.25", "0.125", "auto")} <= names
+    assert "0.5 sigmoid + 2 hinge, params.yaml:dpo.lr auto" in names
+
+
+def test_rows_that_the_grid_has_no_more_stay_in_the_file_and_not_in_the_table(tmp_path):
+    found = read_study(write(tmp_path))
+    columns = dict.fromkeys(("experiment", "commit", "seconds", "dvc_seconds", "error"), "")
+    study.write_rows(found, [{"parameters": values, **columns, "dpo.gain": 1.0} for values in found.runs()])
+    less = read_study(write(tmp_path, STUDY.replace("[1, 2]", "[1]", 1)))
+    study.write_rows(less, study.read_rows(less))
+    assert len(pd.read_csv(less.csv)) == 6 and len(run_study(less, 1)) == 4
 
 
 def test_a_csv_file_of_something_else_is_refused(tmp_path):

@@ -23,4 +23,4 @@ def test_without_snapshots_the_figure_says_so(tmp_path):
     pd.DataFrame(columns=list(TRACK)).to_csv(tmp_path / "track.csv", index=False)
     files.write_json(tmp_path / "eval.json", {})
     (axes,) = track(tmp_path / "track.csv", tmp_path / "eval.json").axes
-    assert "dpo.snapshots is 0" in axes.texts[0].get_text()
+    assert "No true reward along this run" in axes.texts[0].get_text()

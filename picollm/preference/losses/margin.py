@@ -28,8 +28,8 @@ def robust(scores: PairScores, beta: float, label_smoothing: float, divergence: 
 
 def ipo(scores: PairScores, beta: float, label_smoothing: float, divergence: Divergence) -> Tensor:
     """IPO: (margin - 1 / (2 beta))^2 (Azar et al. 2023, arXiv 2310.12036, eq. 17, beta for tau), with label smoothing
-    (1 - e) (margin - 1 / (2 beta))^2 + e (margin + 1 / (2 beta))^2. Log-ratios are summed over the response, as in the paper; TRL
-    divides them by its length, which is `ipo_norm` here. Typical beta: 0.01 to 0.1."""
+    (1 - e) (margin - 1 / (2 beta))^2 + e (margin + 1 / (2 beta))^2. Log-ratios are summed over the response, as in the equation;
+    TRL divides them by its length, as its authors say the paper's experiments did: `ipo_norm` here. Typical beta: 0.01 to 0.1."""
     margin, target, e = scores.margin(divergence), 1 / (2 * beta), label_smoothing
     return (1 - e) * (margin - target) ** 2 + e * (margin + target) ** 2
 
@@ -47,7 +47,8 @@ def hinge(scores: PairScores, beta: float, divergence: Divergence) -> Tensor:
 
 def sigmoid_norm(scores: PairScores, beta: float, divergence: Divergence) -> Tensor:
     """-log sigmoid(beta * mean margin) with log-ratios per token: length-normalized DPO (Lambert et al. 2024, Tulu 3,
-    arXiv 2411.15124). Typical beta: 2 to 10, the beta of `sigmoid` times a response's length over ten or more."""
+    arXiv 2411.15124). Typical beta: 2 to 10. The beta that asks for the same margins as one of `sigmoid` is that times the length of
+    a response."""
     return -F.logsigmoid(beta * scores.mean_margin(divergence))
 
 
