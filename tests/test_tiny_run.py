@@ -149,7 +149,7 @@ def test_a_verdict_on_an_experiment_reads_both_from_the_cache(project):
     output = project.run(sys.executable, "-m", "picollm", "verdict", "strong").splitlines()
     assert output[0].startswith("strong against HEAD: 4 test prompts, 2 samples each")
     assert [line.split()[0] for line in output[2:9]] == [
-        *("gain", "KL,", "kl_efficiency", "reward", "adherence", "ended", "reward accuracy")
+        *("gain", "KL,", "kl_efficiency", "reward", "adherence", "ended", "reward")
     ]
     assert output[9].startswith(("Better", "Worse", "Cannot tell"))
     assert project.run(sys.executable, "-m", "picollm", "verdict").endswith("Equal: nothing differs.\n")
@@ -161,6 +161,19 @@ def test_a_seed_of_dpo_reruns_dpo_alone_and_changes_it(project):
     output = project.run("dvc", "exp", "run", "-S", "dpo.seed=2", "-n", "seed2")
     assert project.ran(output) == {"check", *AFTER_DPO}
     assert "metrics/eval.json  dpo.kl " in project.run("dvc", "metrics", "diff", "HEAD", "seed2")
+    project.reset()
+
+
+def test_snapshots_are_tracked_and_the_last_has_the_kl_of_the_model_that_is_kept(project):
+    output = project.run("dvc", "exp", "run", "-S", "dpo.snapshots=2")
+    assert project.ran(output) == {"check", "dpo", "track", "evaluate", "plot"}
+    lines = (project.folder / "metrics/details/track.csv").read_text().splitlines()
+    rows = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    steps = json.loads((project.folder / "models/snapshots/steps.json").read_text())
+    assert len(steps) == 2 and [int(row["step"]) for row in rows] == steps
+    best = json.loads((project.folder / "metrics/details/dpo.json").read_text())["best_step"]
+    (kept,) = (row for row in rows if int(row["step"]) == best)
+    assert float(kept["kl"]) == project.metrics()["dpo.kl"]
     project.reset()
 
 
@@ -240,15 +253,17 @@ def out_of_date(project) -> set[str]:
     return found - CHECKS
 
 
+AFTER_SFT = {"candidates", "reference", "dpo", "track", "evaluate", "plot"}
+AFTER_SFT |= {stage for stage in STAGES if stage.startswith(("sample@sft", "sample@dpo", "score"))}
+
+
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("picollm/preference/losses.py", AFTER_DPO),
-        ("picollm/preference/settings.py", AFTER_DPO),
-        (
-            "picollm/inference/generate.py",
-            {s for s in STAGES if s.startswith(("sample", "score"))} | {"evaluate", "plot"},
-        ),
+        ("picollm/preference/losses/margin.py", AFTER_DPO | {"track"}),
+        ("picollm/preference/settings.py", AFTER_DPO | {"track"}),
+        # Unless preferences.source is policy, candidates writes the same pairs again, and DVC goes on to neither reference nor dpo.
+        ("picollm/inference/generate.py", AFTER_SFT | {"sample@base"}),
         ("picollm/evaluation/metrics.py", {"evaluate", "plot"}),
         ("picollm/lab/figures.py", {"plot"}),
         ("picollm/model/attention.py", STAGES - CHECKS - {"make_datasets"}),
