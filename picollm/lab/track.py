@@ -20,12 +20,13 @@ def track(track_csv: str | Path, eval_json: str | Path) -> Figure:
     """True reward, KL and efficiency, validation loss and log-probs of the snapshots over steps, with lines at the step of the lowest
     validation loss and at that of the most reward. Without snapshots, or without a true reward, it says so."""
     table, numbers = pd.read_csv(track_csv), Evaluation(eval_json)
-    figure = Figure(figsize=(12.5, 7), layout="constrained")
     if "track.regret" not in numbers:
+        figure = Figure(figsize=(7, 1.5), layout="constrained")
         axes = figure.subplots()
         axes.text(0.5, 0.5, NONE, ha="center", va="center")
         axes.set_axis_off()
         return figure
+    figure = Figure(figsize=(12.5, 7), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
     (reward, losses), (kl, logps) = panels
     _with_interval(reward, table, "reward")
