@@ -7,7 +7,7 @@ from picollm.core.errors import ParamsError
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
 from picollm.evaluation.settings import Beta, Labels, Tones
 from picollm.inference.candidates import Labelling
-from picollm.inference.settings import Reader, Sample
+from picollm.inference.settings import Limits, Reader, Sample
 from picollm.logprobs.settings import Score
 from picollm.model.settings import MAX_PARAMETERS, TRAINING_BYTES, Compute, InitFrom, ModelShape
 from picollm.preference.settings import Dpo
@@ -17,7 +17,7 @@ from picollm.training.settings import Parallel, Pretrain, Sft
 SETTINGS = (
     *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
     *(Corpus, Stories, SftData, Preferences, Tones, InitFrom, ModelShape, Pretrain, Sft, Dpo),
-    *(Sample, Reader, Score, Labelling, Beta, Labels),
+    *(Limits, Sample, Reader, Score, Labelling, Beta, Labels),
 )
 
 

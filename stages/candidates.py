@@ -4,7 +4,7 @@ stories of the same prompts, otherwise the same pairs"""
 from picollm.core import config, entry, files
 from picollm.core.config import Seed
 from picollm.inference.candidates import Labelling, policy_pairs
-from picollm.inference.settings import Sample
+from picollm.inference.settings import Limits
 from picollm.model import runtime
 from picollm.model.directory import load_model_and_tokenizer
 from picollm.records.jsonl import read_preferences
@@ -12,7 +12,7 @@ from picollm.text.settings import Truncation
 
 
 def main():
-    p = config.load(Seed, Truncation, Labelling, Sample)
+    p = config.load(Seed, Truncation, Labelling, Limits)
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
         if p.preferences.source == "policy":

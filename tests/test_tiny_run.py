@@ -179,7 +179,7 @@ def test_snapshots_are_tracked_and_the_last_has_the_kl_of_the_model_that_is_kept
 
 def test_more_samples_of_the_policy_draw_none_of_the_reference_again(project):
     output = project.run("dvc", "exp", "run", "--temp", "-S", "presets/smoke.yaml:sample.dpo_samples=3")
-    assert project.ran(output) == {"check", "sample@dpo", "score@dpo", "evaluate", "plot"}
+    assert project.ran(output) == {"check", "sample@dpo", "score@dpo", "track", "evaluate", "plot"}
 
 
 def test_the_models_load_in_transformers(project):

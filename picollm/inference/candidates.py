@@ -9,7 +9,7 @@ from pydantic import Field
 from picollm.core.config import Positive, SeedNumber, Settings
 from picollm.core.errors import DataError
 from picollm.inference.sampling import UNTRUNCATED, complete, sample_seed
-from picollm.inference.settings import Sample
+from picollm.inference.settings import Limits
 from picollm.model.transformer import Transformer
 from picollm.records.jsonl import PreferenceRecord
 from picollm.stories.labels import label_pair
@@ -35,7 +35,7 @@ def policy_pairs(
     tokenizer: Tokenizer,
     records: Sequence[PreferenceRecord],
     labelling: Labelling,
-    settings: Sample,
+    settings: Limits,
     truncate: bool,
     seed: int,
 ) -> list[PreferenceRecord]:

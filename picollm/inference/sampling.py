@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from picollm.inference.generate import generate
-from picollm.inference.settings import Reader, Sample
+from picollm.inference.settings import Limits, Reader, Sample
 from picollm.model.transformer import Transformer
 from picollm.text.prompts import encode_prompts
 from picollm.text.tokenizer import Tokenizer
@@ -23,7 +23,7 @@ def complete(
     tokenizer: Tokenizer,
     prompts: Sequence[str],
     seeds: Sequence[Sequence[int]],
-    settings: Sample,
+    settings: Limits,
     decoding: Reader,
     truncate: bool,
 ) -> list[list[dict]]:

@@ -13,16 +13,21 @@ def _greedy_or_finite(temperature: float) -> float:
     return temperature
 
 
-class Sample(Settings):
-    """How many completions the sample stage draws: `M_samples` of each test prompt from model M."""
+class Limits(Settings):
+    """The longest completion in tokens, and how many are drawn at a time."""
 
     section: ClassVar[str] = "sample"
+    max_new_tokens: Size
+    batch_size: BatchSize
+
+
+class Sample(Limits):
+    """How many completions the sample stage draws: `M_samples` of each test prompt from model M."""
+
     prompts: Count
     base_samples: Count
     sft_samples: Annotated[int, Field(ge=10, le=10**6)]  # the optimum is unknown from fewer (evaluation/optimum.py)
     dpo_samples: Count
-    max_new_tokens: Size
-    batch_size: BatchSize
 
     def per_prompt(self, model: str) -> int:
         """The number of completions of a test prompt from the model."""
