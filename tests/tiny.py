@@ -6,7 +6,9 @@ import torch
 from picollm.batching.rows import PairRows, ResponseRows
 from picollm.model.shape import ModelConfig
 from picollm.model.transformer import Transformer
+from picollm.preference.objective import preference
 from picollm.preference.settings import Dpo
+from picollm.training.run import Run
 from picollm.training.settings import Training
 
 VOCABULARY = 23
@@ -96,3 +98,21 @@ def greedy(model, ids, count, eos_id):
             return made[:-1], True
         ids.append(made[-1])
     return made, False
+
+
+def preference_run(model, train, validation=None, steps=1, precision="float32", **settings) -> Run:
+    """A DPO run of a model on pairs; `settings` as in `dpo`."""
+    settings = dpo(**settings)
+    return Run(
+        name="dpo",
+        model=model,
+        objective=preference(settings),
+        train=train,
+        validation=validation or train,
+        settings=settings,
+        steps=steps,
+        seed=(1,),
+        precision=precision,
+        strategy="ddp",
+        compile="off",
+    )

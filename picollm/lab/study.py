@@ -101,8 +101,9 @@ def run_study(study: Study, jobs: int) -> pd.DataFrame:
     if due:
         commit = _clean_commit(study)
         clone = _clone(study, commit)
-        with tqdm(total=len(study.runs()), initial=len(study.runs()) - len(due), unit="run") as bar:
-            for row in _finished(study, due, commit, clone, jobs):
+        bar = tqdm(total=len(study.runs()), initial=len(study.runs()) - len(due), unit="run")
+        with bar, closing(_finished(study, due, commit, clone, jobs)) as finished:
+            for row in finished:
                 rows.append(row)
                 write_rows(study, rows)
                 bar.update()
@@ -143,9 +144,8 @@ class Runner:
 
     def __init__(self, clone: Path, jobs: int):
         self.clone, self.stopped, self.processes = clone, False, set()
-        self.starting = (
-            Lock()
-        )  # DVC locks the repository while it prepares an experiment, and waits for that lock for 3 s
+        # DVC locks the repository while it prepares an experiment, and another one waits for that lock for 3 s only.
+        self.starting = Lock()
         self.environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} | os.environ
 
     def run(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -161,6 +161,8 @@ class Runner:
                 return {"error": "stopped"}
             process = subprocess.Popen(command, cwd=self.clone, env=self.environment, start_new_session=True, **pipes)
             self.processes.add(process)
+            if self.stopped:
+                self.stop()
             with process:
                 for line in process.stdout:
                     if starting and line.startswith(("Running stage", "Stage '")):

@@ -4,10 +4,8 @@ import pytest
 from picollm.core.errors import DataError, TrainingError
 from picollm.core.files import write_jsonl
 from picollm.logprobs.rows import pair_logps
-from picollm.preference.objective import preference
 from picollm.preference.reference import check_reference, read_reference
-from picollm.training.run import Run
-from tests.tiny import dpo, pair_rows, tiny_model
+from tests.tiny import pair_rows, preference_run, tiny_model
 
 ROWS = [
     {"id": "a", "chosen_logps": -1.5, "rejected_logps": -2.5},
@@ -32,23 +30,6 @@ def test_a_reference_of_other_pairs_is_refused(tmp_path, rows):
         read_reference(tmp_path / "reference.jsonl", ["a", "b", "c"])
 
 
-def make_run(model, rows, precision="float32", **settings) -> Run:
-    settings = dpo(**settings)
-    return Run(
-        name="dpo",
-        model=model,
-        objective=preference(settings),
-        train=rows,
-        validation=rows,
-        settings=settings,
-        steps=1,
-        seed=(1,),
-        precision=precision,
-        strategy="ddp",
-        compile="off",
-    )
-
-
 @pytest.mark.parametrize(
     ("precision", "settings"),
     [
@@ -60,9 +41,9 @@ def make_run(model, rows, precision="float32", **settings) -> Run:
 def test_a_policy_that_is_its_reference_passes_the_check_and_another_does_not(precision, settings):
     model, rows = tiny_model(), pair_rows(10, reference=False)
     rows.reference_logps = pair_logps(model, rows, 3, precision)
-    check_reference(make_run(model, rows, precision, **settings))
+    check_reference(preference_run(model, rows, precision=precision, **settings))
     with pytest.raises(TrainingError, match=r"dpo: policy and reference differ by -?\d.*on the chosen responses"):
-        check_reference(make_run(tiny_model(seed=1), rows, precision, **settings))
+        check_reference(preference_run(tiny_model(seed=1), rows, precision=precision, **settings))
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "chosen"), (1, "rejected")])
@@ -71,4 +52,4 @@ def test_either_side_of_the_pairs_is_checked(side, name):
     rows.reference_logps = pair_logps(model, rows, 3, "float32")
     rows.reference_logps[:, side] += 0.01
     with pytest.raises(TrainingError, match=f"-0.0100.* nats on the {name} responses"):
-        check_reference(make_run(model, rows))
+        check_reference(preference_run(model, rows))

@@ -62,3 +62,14 @@ def test_a_setting_that_one_loss_of_a_sum_uses_is_accepted(tmp_path):
 
 def test_every_keyword_of_a_loss_is_a_setting():
     assert {key for name in LOSSES for key in keywords(name)} <= Dpo.model_fields.keys()
+
+
+SETTINGS = sorted({setting for name in LOSSES for setting in keywords(name)} - {"beta"})
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_no_setting_of_a_loss_is_without_effect(tmp_path, setting):
+    """bco_pair has beta alone, so it must refuse all others."""
+    assert keywords("bco_pair") == ["beta"]
+    with pytest.raises(ParamsError, match=f"dpo.{setting}: .*: the loss bco_pair has no such setting"):
+        load(tmp_path, ("loss", "bco_pair"), (setting, "js" if setting == "divergence" else "0.25"))

@@ -5,13 +5,16 @@ import torch
 
 from picollm.core import files
 from picollm.model.directory import load_model
-from picollm.preference.objective import preference
 from picollm.preference.snapshots import Snapshots, snapshot_steps
 from picollm.text.tokenizer import train_bpe
 from picollm.training.loop import fit
 from picollm.training.resume import State
-from picollm.training.run import History, Run
-from tests.tiny import dpo, pair_rows, tiny_model
+from picollm.training.run import History
+from tests.tiny import pair_rows, preference_run, tiny_model
+
+
+def make_run(model, **settings):
+    return preference_run(model, pair_rows(20), pair_rows(6, seed=9), steps=6, validate_every=2, **settings)
 
 
 @pytest.mark.parametrize(
@@ -30,24 +33,7 @@ def test_snapshots_are_spread_evenly_over_the_validations_and_end_with_the_last(
     assert snapshot_steps(steps, validate_every, count) == expected
 
 
-def make_run(model, **settings) -> Run:
-    settings = dpo(validate_every=2, **settings)
-    return Run(
-        name="dpo",
-        model=model,
-        objective=preference(settings),
-        train=pair_rows(20),
-        validation=pair_rows(6, seed=9),
-        settings=settings,
-        steps=6,
-        seed=(1,),
-        precision="float32",
-        strategy="ddp",
-        compile="off",
-    )
-
-
-def test_a_snapshot_holds_the_weights_of_its_step_and_those_of_a_run_that_was_killed_are_kept(tmp_path):
+def test_a_snapshot_holds_the_weights_of_its_step_and_outlives_the_process_that_kept_it(tmp_path):
     tokenizer = train_bpe(iter(["the cat sat on the mat"]), 270)
     model = tiny_model(vocab_size=tokenizer.vocab_size)
     run, state = make_run(model, snapshots=3), State(tmp_path / "state")
