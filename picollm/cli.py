@@ -106,13 +106,14 @@ def print_verdict(options: argparse.Namespace) -> None:
 
 def run_study(options: argparse.Namespace) -> None:
     """Run a study; write and print its summary."""
-    from picollm.lab import study, summary
+    from picollm.lab import proxies, study, summary
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     found = study.read_study(Path(options.file))
     table = study.run_study(found, options.jobs)
     print(summary.write_summary(found, table))
+    print(proxies.write_correlations(found, table), end="")
 
 
 def draw_frontier(options: argparse.Namespace) -> None:

@@ -170,11 +170,11 @@ def test_a_second_repro_runs_nothing_although_byte_code_was_written(project):
 
 def test_a_parameter_put_back_is_restored_from_the_run_cache_and_trains_nothing(project):
     before = project.hashes()
-    project.replace("beta: 0.3", "beta: 0.5")
+    project.replace("beta: 0.65", "beta: 0.5")
     assert project.ran(project.run("dvc", "repro")) == AFTER_DPO | {"check"}
     changed = {path for path, content in project.hashes().items() if before.get(path) != content}
     assert {"models/dpo/model.safetensors", "metrics/eval.json", "plots/dpo/val.csv", "plots/curves.png"} <= changed
-    project.replace("beta: 0.5", "beta: 0.3")
+    project.replace("beta: 0.5", "beta: 0.65")
     output = project.run("dvc", "repro")
     assert (project.ran(output), project.restored(output)) == (set(), AFTER_DPO | {"check"})
     assert project.hashes() == before

@@ -82,7 +82,7 @@ def test_the_page_has_three_short_diffs():
 def test_the_loss_of_the_page_can_be_chosen(tmp_path):
     folder = changed(tmp_path / "copy", diffs()[LOSS])
     choose(folder, "loss: sigmoid", "loss: cpo")
-    choose(folder, "beta: 0.3", "beta: 0.1")
+    choose(folder, "beta: 0.65", "beta: 0.1")
     # 0.1 * (-6 + 10) = 0.4.
     assert call(folder, CALLS[LOSS]) == pytest.approx([math.log(1 + math.exp(-0.4))])
 

@@ -74,8 +74,8 @@ def test_a_wrong_value_is_named_with_its_key_and_what_was_expected(folder, key, 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  beta: 0.3\n", "", "dpo.beta: Field required"),
-        ("  beta: 0.3\n", "  beta: 0.3\n  bta: 1\n", "dpo.bta: unknown key; expected one of batch_size, beta"),
+        ("  beta: 0.65\n", "", "dpo.beta: Field required"),
+        ("  beta: 0.65\n", "  beta: 0.3\n  bta: 1\n", "dpo.bta: unknown key; expected one of batch_size, beta"),
         ("stories:\n  withheld: 0.15", "stories: 3\nx:", "stories: expected a mapping of keys, found 3"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_wrong_setting_ends_with_a_message_and_no_traceback(project, change, m
 
 def test_a_wrong_setting_of_the_last_stage_stops_the_first_before_any_output_is_touched(project):
     before = project.hashes()
-    project.replace("beta: 0.3", "beta: -1")
+    project.replace("beta: 0.65", "beta: -1")
     output = project.run("dvc", "repro", ok=False)
     assert "dpo.beta: -1: Input should be greater than 0" in output
     assert project.ran(output) == {"check"}

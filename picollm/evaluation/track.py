@@ -43,26 +43,27 @@ def track_table(
 
 
 def stopping_measures(snapshots: Mapping[int, pd.DataFrame], validation: pd.DataFrame) -> dict[str, float]:
-    """`kept_step`, that of the lowest validation loss, whose weights the run keeps, `best_step`, that of the snapshot with the highest
-    mean reward, and `regret`, by how much the reward of the best is above that of the kept one.
+    """`kept_step`, that of the snapshot with the lowest validation loss (the run keeps the weights of the lowest of all validations),
+    `best_step`, that of the snapshot with the highest mean reward, and `regret`, by how much the reward of the best is above that of
+    the kept one.
 
     The best of several noisy means is too high, so the step is chosen on every other prompt and `regret` measured on the rest, and
-    the other way round; the regret is the mean of both. Empty without two prompts, two snapshots, one of them at the kept step, or
-    without a true reward.
+    the other way round; the regret is the mean of both. Empty without two prompts, two snapshots, or a true reward.
     """
-    steps, kept_step = list(snapshots), int(validation["step"][validation["loss"].idxmin()])
-    if len(steps) < 2 or kept_step not in steps or not all("reward" in samples for samples in snapshots.values()):
+    steps = list(snapshots)
+    if len(steps) < 2 or not all("reward" in samples for samples in snapshots.values()):
         return {}
     rewards = np.stack(
         [by_prompt(samples, "reward").mean(axis=1) for samples in snapshots.values()]
     )  # [steps, prompts]
     if rewards.shape[1] < 2:
         return {}
-    kept = steps.index(kept_step)
+    losses = validation.set_index("step")["loss"]
+    kept = int(losses[steps].to_numpy().argmin())
     halves = rewards[:, ::2], rewards[:, 1::2]
     regrets = []
     for chosen_on, measured_on in (halves, halves[::-1]):
         means = measured_on.mean(axis=1)
         regrets.append(means[chosen_on.mean(axis=1).argmax()] - means[kept])
     best = int(rewards.mean(axis=1).argmax())
-    return {"kept_step": kept_step, "best_step": steps[best], "regret": float(np.mean(regrets))}
+    return {"kept_step": steps[kept], "best_step": steps[best], "regret": float(np.mean(regrets))}

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from picollm.core.config import Positive, SeedNumber, Settings
 from picollm.core.errors import DataError
+from picollm.core.files import END_OF_TEXT
 from picollm.inference.sampling import UNTRUNCATED, complete, sample_seed
 from picollm.inference.settings import Limits
 from picollm.model.transformer import Transformer
@@ -42,8 +43,8 @@ def policy_pairs(
     """A pair of the model's own samples, at temperature 1 without top-p, in place of each pair of `records`, whose ids, prompts and
     order are kept.
 
-    A pair is left out if one of its samples did not reach end of text, of which training would learn to stop there, or if both are
-    equal or have equal reward. Raises DataError if none is left.
+    A pair is left out if one of its samples did not reach end of text, of which training would learn to stop there, is blank or
+    spells end of text, which no response may, or if both are equal or have equal reward. Raises DataError if none is left.
     """
     keys = [f"candidates/{labelling.seed}/{record.id}" for record in records]
     seeds = [[sample_seed(seed, f"{key}/{number}") for number in range(2)] for key in keys]
@@ -53,7 +54,8 @@ def policy_pairs(
     for record, key, samples in zip(records, keys, completed, strict=True):
         stories = tuple(sample["completion"] for sample in samples)
         scores = tuple(labelling.rule.reward(story) for story in stories)
-        if all(sample["ended"] for sample in samples) and scores[0] != scores[1]:
+        usable = all(sample["ended"] for sample in samples) and all(map(_is_response, stories))
+        if usable and scores[0] != scores[1]:
             rng = Random(f"{seed} {key} label")
             pair = label_pair(
                 record.id, record.prompt, stories, scores, labelling.temperature, labelling.noise, STRATUM, rng
@@ -64,3 +66,7 @@ def policy_pairs(
             f"data/preferences: none of the SFT model's samples of {len(records)} prompts make a pair; expected some that end"
         )
     return pairs
+
+
+def _is_response(story: str) -> bool:
+    return bool(story.strip()) and END_OF_TEXT not in story

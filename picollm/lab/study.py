@@ -29,7 +29,7 @@ from picollm.core.errors import DataError, ParamsError
 DETAILS = "metrics/details/eval.json"
 MEASURES = {
     **{f"dpo.test.{name}{end}": f"dpo.{name}{end}" for name in ("gain", "kl", "kl_efficiency", "reward") for end in ("_low", "_high")},
-    **{f"dpo.test.{name}": f"dpo.{name}" for name in ("length", "margin", "repetition", "rank_correlation")},
+    **{f"dpo.test.{name}": f"dpo.{name}" for name in ("reward", "length", "margin", "repetition", "rank_correlation")},
     "sft.test.length": "sft.length",
     **{name: name for name in ("track.kept_step", "track.best_step", "track.regret")},
 }  # fmt: skip
@@ -41,10 +41,11 @@ COLUMNS = ("experiment", "commit", "seconds", "dvc_seconds", "error")
 
 
 class StudyFile(Settings):
-    """`grid`: blocks of parameters, each with one value or a list of values; a block stands for every combination of its values.
-    `seeds`: parameters and their values, which go together: the first of each, the second of each, ... `baseline`: the parameters of
-    the configuration with which the others are compared seed by seed."""
+    """`common`: parameters of every run. `grid`: blocks of parameters, each with one value or a list of values; a block stands for
+    every combination of its values. `seeds`: parameters and their values, which go together: the first of each, the second of each,
+    ... `baseline`: the parameters, beside the common ones, of the configuration with which the others are compared seed by seed."""
 
+    common: dict[str, Any] = Field(default_factory=dict)
     grid: list[dict[str, Any]] = Field(min_length=1)
     seeds: dict[str, list[int]]
     baseline: dict[str, Any]
@@ -71,8 +72,12 @@ def read_study(path: Path) -> Study:
     """Raises ParamsError for a file that is no study, for a run that occurs twice, and for a baseline that is none of the grid's
     configurations."""
     content = config.validated(StudyFile, config.read_yaml(path), str(path))
-    configurations = [values for block in content.grid for values in _combinations(block, path)]
-    if key(content.baseline) not in map(key, configurations):
+    for name in content.common:
+        if any(name in block for block in (*content.grid, content.baseline)):
+            raise ParamsError(f"{path}: {name}: in common and in grid or baseline; expected in one of them")
+    configurations = [content.common | values for block in content.grid for values in _combinations(block, path)]
+    baseline = content.common | content.baseline
+    if key(baseline) not in map(key, configurations):
         raise ParamsError(f"{path}: baseline: {key(content.baseline)}: expected one of the grid's configurations")
     if len({len(values) for values in content.seeds.values()}) != 1 or not all(content.seeds.values()):
         raise ParamsError(f"{path}: seeds: expected one or more parameters with the same number of values, at least 1")
@@ -80,7 +85,7 @@ def read_study(path: Path) -> Study:
         if any(name in values for values in configurations):
             raise ParamsError(f"{path}: {name}: in grid and in seeds; expected in one of them")
     seeds = [dict(zip(content.seeds, values, strict=True)) for values in zip(*content.seeds.values(), strict=True)]
-    study = Study(path, configurations, seeds, content.baseline)
+    study = Study(path, configurations, seeds, baseline)
     runs = list(map(key, study.runs()))
     for run in runs:
         if runs.count(run) > 1:
@@ -251,7 +256,8 @@ def _clean_commit(study: Study) -> str:
     changed = _git("status", "--porcelain", "--untracked-files=no", "--no-renames", "-z").split("\0")
     prefix = _git("rev-parse", "--show-prefix").strip()
     own = {
-        f"{prefix}{study.path.with_suffix(suffix).as_posix()}" for suffix in (".yaml", ".csv", ".summary.csv", ".png")
+        f"{prefix}{study.path.with_suffix(suffix).as_posix()}"
+        for suffix in (".yaml", ".csv", ".summary.csv", ".proxies.csv", ".png")
     }
     for path in (line[3:] for line in changed if line):
         if path not in own:
@@ -262,12 +268,19 @@ def _clean_commit(study: Study) -> str:
 
 
 def _clone(study: Study, commit: str) -> Path:
-    """A new clone at `commit` that shares DVC's cache. Experiments that finished in the one before it are fetched first."""
+    """A new clone at `commit` that shares DVC's cache. Of the one before it are taken the experiments that finished, and the saved
+    states of stages that were stopped."""
     folder = Path(".dvc/tmp/studies") / study.path.stem
+    states, kept = folder / ".resume", folder.with_suffix(".resume")
     if (folder / ".git").exists():
         _fetch(folder, commit)
+        if states.exists():
+            shutil.rmtree(kept, ignore_errors=True)
+            states.rename(kept)
         shutil.rmtree(folder)
     _git("clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
+    if kept.exists():
+        kept.rename(states)
     _git("-C", str(folder), "checkout", "--quiet", "--detach", commit)
     dvc = [sys.executable, "-m", "dvc", "cache", "dir"]
     cache = subprocess.run(dvc, capture_output=True, text=True, check=True).stdout.strip()

@@ -12,7 +12,7 @@ from picollm.lab.drawing import BLUE, DARK_GREY, GREEN, VERMILION, Evaluation, a
 NONE = """No true reward along this run.
 
 With dpo.snapshots=8, say, this shows reward and KL at temperature 1 without top-p.
-It needs a rule, two prompts and a snapshot at the step of the lowest validation loss."""
+It needs a rule, two prompts and two snapshots."""
 
 
 @plain_style

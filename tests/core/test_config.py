@@ -29,7 +29,7 @@ def replace(folder: Path, old: str, new: str) -> None:
 def test_load_gives_sections_under_their_names_and_keys_of_the_top_level(folder):
     loaded = config.load(Seed, Dpo, folder=folder)
     assert vars(loaded).keys() == {"seed", "dpo"}
-    assert (loaded.seed, loaded.dpo.beta) == (1, 0.3)
+    assert (loaded.seed, loaded.dpo.beta) == (1, 0.65)
 
 
 def test_auto_takes_the_presets_value_and_a_number_overrides_it(folder):
@@ -61,7 +61,7 @@ def test_scalars_are_those_that_dvcs_parser_reads(folder, scalar):
         ),
         ("preset: cpu ", "preset: [cpu] ", "is unknown; expected one of cpu, cpu-long, gpu, gpu-large, smoke"),
         (
-            "  beta: 0.3",
+            "  beta: 0.65",
             "  beta: auto",
             "dpo.beta: auto; expected a value, because presets/cpu.yaml has no dpo.beta",
         ),

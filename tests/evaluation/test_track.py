@@ -62,10 +62,14 @@ def test_a_step_that_is_better_on_all_prompts_is_the_best_and_its_advantage_the_
     assert stopping_measures(snapshots, VALIDATION) == {"kept_step": 20, "best_step": 30, "regret": 3.0}
 
 
+def test_of_the_snapshots_the_one_with_the_lowest_validation_loss_counts_as_kept():
+    # The lowest of all is step 20's, of which there is no snapshot; of 10 and 30 it is 10's.
+    snapshots = {10: samples(*[1] * 8), 30: samples(*[5] * 8)}
+    assert stopping_measures(snapshots, VALIDATION) == {"kept_step": 10, "best_step": 30, "regret": 4.0}
+
+
 def test_too_little_to_compare_has_no_regret():
     assert stopping_measures({10: samples(1, 1)}, VALIDATION) == {}
     assert stopping_measures({20: samples(1, 1), 30: samples(2, 2)}, VALIDATION) == {}  # one prompt
-    four = samples(*[1] * 8)
-    assert stopping_measures({10: four, 30: four}, VALIDATION) == {}  # none at step 20, whose loss is the lowest
     plain = samples(1, 1).drop(columns="reward")
     assert stopping_measures({10: plain, 20: plain}, VALIDATION) == {}

@@ -16,10 +16,13 @@ TOKENIZER = train_bpe(iter(["the corpse bled in the dark, the happy sun sang of 
 MODEL = tiny_model(vocab_size=TOKENIZER.vocab_size, max_position_embeddings=256)
 SAMPLE = Sample(prompts=1, base_samples=1, sft_samples=10, dpo_samples=1, max_new_tokens=200, batch_size=16)
 LABELLING = Labelling(source="policy", seed=1, rule=Rule(dread=1.0, length=0.0, ending=0.0), temperature=8.0, noise=0.1)
-RECORDS = [
-    PreferenceRecord(f"pair-{number}", f"Tell {number}.", f"Tell {number}.", "a", "b", 1.0, 0.0, 0.9, "contrast")
-    for number in range(40)
-]
+
+
+def record(number: int) -> PreferenceRecord:
+    return PreferenceRecord(f"pair-{number}", f"Tell {number}.", f"Tell {number}.", "a", "b", 1.0, 0.0, 0.9, "contrast")
+
+
+RECORDS = [record(number) for number in range(40)]
 
 
 def drawn(records=RECORDS, labelling=LABELLING, settings=SAMPLE):
@@ -44,6 +47,16 @@ def test_pairs_depend_on_their_own_record_and_on_the_seed_of_the_pairs():
     assert drawn(RECORDS[10:]) == [pair for pair in drawn() if int(pair.id.removeprefix("pair-")) >= 10]
     other = drawn(labelling=LABELLING.model_copy(update={"seed": 2}))
     assert {pair.chosen for pair in other}.isdisjoint(pair.chosen for pair in drawn())
+
+
+def test_a_pair_with_a_blank_sample_is_left_out():
+    # Seed 7 draws end of text, or white space and end of text, first for one sample of record 878.
+    blank, other = record(878), RECORDS[int(drawn()[0].id.removeprefix("pair-"))]
+    seeds = [[sample_seed(7, f"candidates/1/{blank.id}/{number}") for number in range(2)]]
+    (samples,) = complete(MODEL, TOKENIZER, [blank.prompt], seeds, SAMPLE, UNTRUNCATED, False)
+    assert all(sample["ended"] for sample in samples)
+    assert not all(sample["completion"].strip() for sample in samples)
+    assert [pair.id for pair in drawn([blank, other])] == [other.id]
 
 
 def test_a_model_none_of_whose_samples_end_is_an_error():

@@ -61,6 +61,12 @@ def test_a_block_stands_for_all_combinations_of_its_values_and_seeds_vary_togeth
     assert found.runs()[3] == {"dpo.loss": "sigmoid", "dpo.beta": 1, "dpo.seed": 2, "seed": 8}
 
 
+def test_every_run_has_the_common_parameters(tmp_path):
+    found = read_study(write(tmp_path, STUDY.replace("grid:", "common: {dpo.lr: 0.1}\ngrid:")))
+    assert found.runs()[0] == {"dpo.lr": 0.1, "dpo.loss": "sigmoid", "dpo.beta": 1, "dpo.seed": 1}
+    assert found.baseline == {"dpo.lr": 0.1, "dpo.loss": "sigmoid", "dpo.beta": 1}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -68,6 +74,7 @@ def test_a_block_stands_for_all_combinations_of_its_values_and_seeds_vary_togeth
         ("[1, 2]}\n  -", "[1, 1.0]}\n  -", "the run .* occurs twice"),
         ("{dpo.seed: [1, 2]}", "{dpo.seed: [1, 1]}", "the run .* occurs twice"),
         ("{dpo.seed: [1, 2]}", "{dpo.beta: [1, 2]}", "dpo.beta: in grid and in seeds"),
+        ("grid:", "common: {dpo.beta: 1}\ngrid:", "dpo.beta: in common and in grid or baseline"),
         ("[-1]", "[]", "grid: .*: an empty list"),
         ("dpo.beta: 1}", "dpo.beta: 3}", "baseline: .*: expected one of the grid's configurations"),
         ("{dpo.seed: [1, 2]}", "{dpo.seed: [1, 2], seed: [1]}", "seeds: expected .* the same number of values"),
@@ -181,7 +188,7 @@ def test_an_experiments_name_says_whatever_differs_even_if_two_files_have_it(pro
         subprocess.run([*run, "-n", f"lr{lr}", "-S", f"dpo.lr={lr}"], check=True)
     subprocess.run([*run, "-n", "sum", "-S", "dpo.loss={sigmoid: 0.5, hinge: 2}"], check=True)
     names = set(of_experiments()["objective"])
-    assert {f"sigmoid, params.yaml:dpo.lr {lr}" for lr in ("0.25", "0.125", "auto")} <= names
+    assert {f"sigmoid, params.yaml:dpo.lr {lr}" for lr in ("0.25", "0.125")} <= names
     assert "0.5 sigmoid + 2 hinge, params.yaml:dpo.lr auto" in names
 
 

@@ -27,8 +27,8 @@ def sft_rows(settings: SftData, specs: Specifications) -> dict[str, list[SFTReco
 
 
 def preference_pairs(settings: Preferences, specs: Specifications) -> dict[str, list[PreferenceRecord]]:
-    """The pairs of `preferences.files` by split; missing scores are the dread of the responses."""
-    parse = partial(parse_preference_row, score=dread)
+    """The pairs of `preferences.files` by split; missing scores are the rule's rewards of the responses."""
+    parse = partial(parse_preference_row, score=settings.rule.reward)
     return read_rows("preferences.files", settings.files, PAIRS, parse, SPLITS)
 
 
