@@ -16,6 +16,7 @@ from picollm.core.config import Parameters
 from picollm.core.errors import DataError
 from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import DARK_GREY, GREEN, Evaluation, annotate, plain_style, read_table
+from picollm.lab.study import key, read_study
 
 BETA, LOSS = "dpo.beta", "dpo.loss"
 SEEDS = ("seed", "dpo.seed", "preferences.seed")
@@ -39,10 +40,11 @@ def of_experiments() -> pd.DataFrame:
 
 
 def of_study(path: Path) -> pd.DataFrame:
-    """The finished runs of a study's CSV file, as `of_experiments`; a loss or beta that the study does not vary is that of the
-    workspace. Raises DataError if it holds no finished run."""
+    """The finished runs of a study's CSV file, as `of_experiments`, without those that its grid no longer has; a loss or beta that the
+    study does not vary is that of the workspace. Raises DataError if it holds no finished run."""
     table = read_table(path, (), ("parameters", "error", "dpo.gain", "dpo.kl"))
-    rows = [row for row in table.to_dict("records") if not row["error"]]
+    due = set(map(key, read_study(path.with_suffix(".yaml")).runs()))
+    rows = [row for row in table.to_dict("records") if not row["error"] and row["parameters"] in due]
     if not rows:
         raise DataError(f"{path}: no finished run; expected the CSV file of a study")
     dpo = Parameters().content["dpo"]
@@ -92,8 +94,8 @@ def _text(value: Any) -> str:
 def _names(content: dict[str, Any], prefix: str = "") -> list[str]:
     """The names of all parameters, of sections within sections too."""
     names = []
-    for key, value in content.items():
-        names += [f"{prefix}{key}", *(_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [])]
+    for name, value in content.items():
+        names += [f"{prefix}{name}", *(_names(value, f"{prefix}{name}.") if isinstance(value, dict) else [])]
     return names
 
 

@@ -1,11 +1,14 @@
-"""How well the numbers that one has without the true reward rank the runs of a study: Spearman's correlation with the truth."""
+"""How well the numbers that one has without the true reward rank the configurations of a study: Spearman's correlation with the truth."""
+
+import json
+import math
 
 import numpy as np
 import pandas as pd
 
 from picollm.core import files
 from picollm.evaluation.intervals import DRAWS
-from picollm.lab.study import Study
+from picollm.lab.study import Study, hydra, key
 
 PROXIES = (
     "dpo.reward_acc", "dpo.pref_acc", "dpo.margin", "validation.loss", "validation.rewards/accuracies", "validation.rewards/margins",
@@ -13,31 +16,41 @@ PROXIES = (
 )  # fmt: skip
 TRUTHS = ("dpo.reward", "dpo.kl_efficiency", "dpo.adherence", "dpo.derived")
 COLUMNS = ("proxy", "truth", "n", "correlation", "low", "high", "within_loss", "within_n")
-LEAST = 4  # runs, below which a rank correlation says nothing
+LEAST = 4  # configurations, below which a rank correlation says nothing
 
 
-def correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS for each of PROXIES and TRUTHS that the runs of `table` have: Spearman's rank correlation over all runs with a
-    95 % bootstrap interval over runs, and its mean over losses of the runs of one loss, for values of two losses may not compare.
+def correlations(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS for each of PROXIES and TRUTHS that the runs of `table` have: Spearman's rank correlation over the study's `n`
+    configurations, each the mean of its seeds, with a 95 % bootstrap interval over configurations, and its mean over the losses of
+    the correlation among the configurations of one loss.
 
-    A pair is left out if fewer than LEAST runs have both numbers, and a loss if it has fewer. A run's configuration is no random
-    draw, so an interval says how far the correlation hangs on single runs, not what another grid would give.
+    Below LEAST configurations with both numbers there is none, neither over all nor within a loss. Configurations are no random draw:
+    an interval says how far a correlation hangs on single ones, not what another grid would give. Losses, and margins, which hold
+    beta, compare neither between losses nor between betas: that they mislead is part of what the numbers show.
     """
-    runs = table[table["error"].isna()]
-    losses = runs["dpo.loss"] if "dpo.loss" in runs else pd.Series("", runs.index)
+    means, losses = _configurations(study, table)
     rows = []
     for proxy in PROXIES:
         for truth in TRUTHS:
-            if proxy not in runs or truth not in runs:
+            if proxy not in means or truth not in means:
                 continue
-            both = runs[[proxy, truth]].dropna()
-            if len(both) < LEAST:
+            both = means[[proxy, truth]].dropna()
+            if len(both) < LEAST or math.isnan(spearman(both.to_numpy())):
                 continue
-            low, high = _interval(both.to_numpy())
             groups = [group for _, group in both.groupby(losses) if len(group) >= LEAST]
             within = pd.Series([spearman(group.to_numpy()) for group in groups], dtype=float).dropna()
-            rows.append((proxy, truth, len(both), spearman(both.to_numpy()), low, high, within.mean(), len(within)))
+            interval = _interval(both.to_numpy())
+            rows.append((proxy, truth, len(both), spearman(both.to_numpy()), *interval, within.mean(), len(within)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _configurations(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """The numbers of each configuration, means over its seeds, and its loss, '' if the study has one loss."""
+    runs = table[table["error"].isna()]
+    parameters = runs["parameters"].map(json.loads)
+    names = parameters.map(lambda values: key({name: values[name] for name in values if name not in study.seeds[0]}))
+    losses = parameters.map(lambda values: hydra(values.get("dpo.loss", "")))
+    return runs.groupby(names, sort=False).mean(numeric_only=True), losses.groupby(names, sort=False).first()
 
 
 def spearman(values: np.ndarray) -> float:
@@ -54,8 +67,8 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def write_correlations(study: Study, table: pd.DataFrame) -> str:
-    """Write the correlations to studies/NAME.proxies.csv, and return them, one line a proxy; '' if there are too few runs."""
-    found = correlations(table)
+    """Write the correlations to studies/NAME.proxies.csv, and return them, one line a proxy; '' if there are too few configurations."""
+    found = correlations(study, table)
     if found.empty:
         return ""
     path = study.path.with_suffix(".proxies.csv")
@@ -63,4 +76,4 @@ def write_correlations(study: Study, table: pd.DataFrame) -> str:
         found.to_csv(file, index=False)
     shown = found.pivot_table("correlation", "proxy", "truth", sort=False)
     ranks = shown.to_string(float_format="{:+.2f}".format)
-    return f"\nRank correlation over {found['n'].max()} runs; intervals, and within a loss: {path}\n{ranks}\n"
+    return f"\nRank correlation over up to {found['n'].max()} configurations; intervals, and within a loss: {path}\n{ranks}\n"

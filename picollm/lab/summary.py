@@ -14,6 +14,7 @@ T_975 = (
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
 SHOWN = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency", "dpo.reward_acc", "dpo.adherence", "dpo.ended", "dpo.derived"]
+COUNTED = ["dpo.gain", "dpo.kl_efficiency"]
 SUMMARY = ("n", "mean", "sd", "low", "high", "difference", "difference_low", "difference_high", "difference_n")
 
 
@@ -34,7 +35,9 @@ def summary(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     those from the baseline with the same seed; failed runs are left out."""
     parameters = list(dict.fromkeys(name for values in study.configurations for name in values))
     seeds = list(study.seeds[0])
-    measures = [name for name in table.select_dtypes("number") if name not in (*COLUMNS, *parameters, *seeds)]
+    # A column without a number is that of a parameter which the grid no longer has, or of a measure that no run has.
+    numbers = table.dropna(axis="columns", how="all").select_dtypes("number")
+    measures = [name for name in numbers if name not in (*COLUMNS, *parameters, *seeds)]
     table = table[table["error"].isna()]
     table = table.assign(seed_key=[key({seed: row[seed] for seed in seeds}) for _, row in table.iterrows()])
     groups = {
@@ -65,11 +68,7 @@ def write_summary(study: Study, table: pd.DataFrame) -> str:
     path = study.path.with_suffix(".summary.csv")
     with files.write_atomic(path) as file:
         found.to_csv(file, index=False)
-    names = [name for name in found.columns if name not in (*SUMMARY, "measure")]
-    shown = found[found["measure"].isin(SHOWN)].fillna({name: "" for name in names})
-    means = shown.pivot_table("mean", names, "measure", sort=False).reindex(columns=SHOWN)
-    counts = shown.pivot_table("n", names, "measure", sort=False).reindex(columns=["dpo.gain", "dpo.kl_efficiency"])
-    means = means.join(counts.astype("Int64").add_prefix("n of "))
+    means = _shown(study, found)
     failed, commits = int(table["error"].notna().sum()), table["commit"].nunique()
     lines = [
         means.to_string(float_format="{:.3g}".format),
@@ -80,6 +79,21 @@ def write_summary(study: Study, table: pd.DataFrame) -> str:
     if table["seconds"].sum():
         lines.append(f"DVC itself took {table['dvc_seconds'].sum() / table['seconds'].sum():.0%} of the time.")
     return "\n".join(lines)
+
+
+def _shown(study: Study, found: pd.DataFrame) -> pd.DataFrame:
+    """The means of SHOWN and the numbers of seeds that have COUNTED, one row a configuration, named by what varies."""
+    texts = [{name: hydra(value) for name, value in values.items()} for values in study.configurations]
+    names = [name for name in dict.fromkeys(name for values in texts for name in values)
+             if len({values.get(name) for values in texts}) > 1]  # fmt: skip
+    rows, size = [], len(found) // len(texts)
+    for place, values in enumerate(texts):
+        measured = found[place * size : (place + 1) * size].set_index("measure")
+        counts = measured["n"].reindex(COUNTED).fillna(0).astype(int).add_prefix("n of ")
+        named = {name: values.get(name, "") for name in names}
+        rows.append(named | measured["mean"].reindex(SHOWN).to_dict() | counts.to_dict())
+    table = pd.DataFrame(rows)
+    return table.set_index(names) if names else table
 
 
 def _rows(table: pd.DataFrame, study: Study, values: dict[str, Any]) -> pd.DataFrame:

@@ -1,5 +1,3 @@
-import json
-
 import pandas as pd
 import pytest
 
@@ -8,6 +6,7 @@ from picollm.core.errors import DataError
 from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import save
 from picollm.lab.frontier import frontier, of_study
+from picollm.lab.study import key
 
 RUNS = [
     ({"dpo.loss": "sigmoid", "dpo.beta": 1.0, "dpo.seed": 1}, 0.5, 1.0),
@@ -16,6 +15,15 @@ RUNS = [
     ({"dpo.loss": "simpo", "dpo.beta": 2.0, "dpo.simpo_gamma": 0.5, "dpo.seed": 1}, 0.8, 2.0),
     ({"dpo.loss": {"sigmoid": 0.8, "bco_pair": 1}, "dpo.beta": 0.1, "dpo.seed": 1}, 0.9, 3.0),
 ]
+GRID = """
+grid:
+  - {dpo.loss: sigmoid, dpo.beta: [0.1, 1.0]}
+  - {dpo.loss: simpo, dpo.beta: 2.0, dpo.simpo_gamma: 0.5}
+  - {dpo.loss: {sigmoid: 0.8, bco_pair: 1}, dpo.beta: 0.1}
+seeds: {dpo.seed: [1, 2]}
+baseline: {dpo.loss: sigmoid, dpo.beta: 1.0}
+"""
+DEFAULT = "grid: [{}]\nseeds: {seed: [1, 2]}\nbaseline: {}\n"
 
 
 @pytest.fixture
@@ -25,18 +33,20 @@ def study(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("preset: tiny\ndpo: {loss: hinge, beta: 0.7}\n")
     monkeypatch.chdir(tmp_path)
     rows = [
-        {"parameters": json.dumps(values), "error": "", "dpo.gain": gain, "dpo.kl": kl, "dpo.kl_efficiency": 0.2 * gain}
+        {"parameters": key(values), "error": "", "dpo.gain": gain, "dpo.kl": kl, "dpo.kl_efficiency": 0.2 * gain}
         for values, gain, kl in RUNS
     ]
-    failed = {"parameters": json.dumps(RUNS[0][0]), "error": "it failed"}
-    pd.DataFrame([*rows, failed]).to_csv(tmp_path / "study.csv", index=False)
+    earlier = rows[0] | {"parameters": key(RUNS[0][0] | {"dpo.beta": 3.0})}  # that the grid no longer has
+    failed = {"parameters": key(RUNS[0][0]), "error": "it failed"}
+    pd.DataFrame([*rows, earlier, failed]).to_csv(tmp_path / "study.csv", index=False)
+    (tmp_path / "study.yaml").write_text(GRID)
     return tmp_path / "study.csv"
 
 
-def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_runs_are_left_out(study):
+def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_and_former_runs_are_left_out(study):
     table = of_study(study)
     assert table[["objective", "dpo.beta", "dpo.seed", "dpo.kl"]].values.tolist() == [
-        ["0.8 sigmoid + 1 bco_pair", 0.1, 1, 3.0],
+        ["1 bco_pair + 0.8 sigmoid", 0.1, 1, 3.0],
         ["sigmoid", 0.1, 1, 4.0],
         ["sigmoid", 0.1, 2, 6.0],
         ["sigmoid", 1.0, 1, 1.0],
@@ -45,18 +55,21 @@ def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_runs_are_
 
 
 def test_a_loss_or_beta_that_a_study_does_not_vary_is_that_of_the_workspace(study):
-    rows = [{"parameters": json.dumps({"seed": seed}), "error": "", "dpo.gain": 1.0, "dpo.kl": 2.0} for seed in (1, 2)]
+    rows = [{"parameters": key({"seed": seed}), "error": "", "dpo.gain": 1.0, "dpo.kl": 2.0} for seed in (1, 2)]
     pd.DataFrame(rows).to_csv(study, index=False)
+    study.with_suffix(".yaml").write_text(DEFAULT)
     assert of_study(study)[["objective", "dpo.beta", "seed"]].values.tolist() == [["hinge", 0.7, 1], ["hinge", 0.7, 2]]
 
 
 def test_a_study_without_true_reward_is_refused(study):
-    (study.parent / "own.csv").write_text('parameters,error,dpo.gain,dpo.kl\n"{}",,,2.0\n')
+    (study.parent / "own.yaml").write_text(DEFAULT)
+    (study.parent / "own.csv").write_text('parameters,error,dpo.gain,dpo.kl\n"{""seed"": 1}",,,2.0\n')
     with pytest.raises(DataError, match=r"no experiment has dpo\.gain"):
         of_study(study.parent / "own.csv")
 
 
 def test_a_study_without_a_finished_run_is_refused(tmp_path):
+    (tmp_path / "study.yaml").write_text(DEFAULT)
     (tmp_path / "study.csv").write_text("parameters,error,dpo.gain,dpo.kl\n{},it failed,,\n")
     with pytest.raises(DataError, match=r"study\.csv: no finished run"):
         of_study(tmp_path / "study.csv")
