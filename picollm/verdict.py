@@ -19,6 +19,7 @@ WORKSPACE = "workspace"
 # What is compared, in the order of the lines.
 GAIN, EFFICIENCY, KL, REWARD_ACCURACY = "gain", "kl_efficiency", "KL, nats", "reward accuracy"
 NAMES = (GAIN, KL, EFFICIENCY, "reward", "adherence", "ended", REWARD_ACCURACY)
+OF_REWARD = (GAIN, EFFICIENCY, "reward")
 # Efficiencies compare at equal gain: gains that differ by less than this share of the larger count as equal.
 EQUAL_GAIN = 0.1
 Z_POWER = NormalDist().inv_cdf(0.8)
@@ -31,6 +32,10 @@ BEYOND = "the optimum is not known that far; more sample.sft_samples"
 OTHER_REFERENCES = (
     "The SFT samples of the two runs differ, so their SFT models may: what is relative to SFT (gain, KL, kl_efficiency) "
     "then has different references."
+)
+OTHER_RULES = (
+    "The rules of the two runs (preferences.rule) give the same SFT samples other rewards: gain, kl_efficiency and reward do not "
+    "compare and are left out."
 )
 CAVEATS = (
     "Choosing among several runs by these test prompts is optimistic. "
@@ -128,7 +133,8 @@ def measures(run: Run, weights: np.ndarray, pair_weights: np.ndarray) -> dict[st
 
 
 def differences(before: Run, after: Run) -> dict[str, Difference]:
-    """The measures that both runs have. Runs on the same prompts (or pairs) are resampled together, others independently."""
+    """The measures that both runs have, those of the true reward only if it is of one rule. Runs on the same prompts (or pairs) are
+    resampled together, others independently."""
     measured = []
     for number, run in enumerate((before, after)):
         weights = []
@@ -137,11 +143,19 @@ def differences(before: Run, after: Run) -> dict[str, Difference]:
             weights.append(np.vstack([np.full(len(own), 1 / len(own)), bootstrap_weights(len(own), stream=stream)]))
         measured.append(measures(run, *weights))
     found = {}
-    for name in NAMES:
+    names = [name for name in NAMES if name not in OF_REWARD] if other_rules(before, after) else NAMES
+    for name in names:
         if all(name in values for values in measured):
             units = min(len(run.pairs if name == REWARD_ACCURACY else run.prompts) for run in (before, after))
             found[name] = _difference(name, *(values[name] for values in measured), units)
     return found
+
+
+def other_rules(before: Run, after: Run) -> bool:
+    """Whether the samples of the reference are the same and their rewards are not."""
+    old, new = (run.of_model(REFERENCE).reset_index(drop=True) for run in (before, after))
+    same = old.drop(columns="reward", errors="ignore").equals(new.drop(columns="reward", errors="ignore"))
+    return same and not old.equals(new)
 
 
 def _difference(name: str, before: np.ndarray, after: np.ndarray, units: int) -> Difference:
@@ -181,7 +195,9 @@ def lines(before: Run, after: Run) -> list[str]:
     if ceiling < 1:
         rows[-1] += f"; ceiling {ceiling:.3f}"
     old, new = (run.of_model(REFERENCE).reset_index(drop=True) for run in (before, after))
-    if not old.equals(new):
+    if other_rules(before, after):
+        rows.append(OTHER_RULES)
+    elif not old.equals(new):
         rows.append(OTHER_REFERENCES)
     return [*rows, *conclusion(found, len(after.prompts))]
 

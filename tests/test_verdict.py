@@ -50,6 +50,15 @@ def sentence(before, after):
     return next(line for line in lines(before, after) if line.startswith(("Better", "Worse", "Cannot tell", "Equal")))
 
 
+def test_rewards_of_two_rules_do_not_compare():
+    before, after = run(kl=2.0), run(kl=3.0, name="length")
+    after.samples["reward"] *= 10
+    found = lines(before, after)
+    assert verdict.OTHER_RULES in found and verdict.OTHER_REFERENCES not in found
+    assert set(differences(before, after)) == {"KL, nats", "adherence", "ended", "reward accuracy"}
+    assert sentence(before, after).startswith("Worse in KL")
+
+
 def test_a_difference_has_the_paired_interval_of_the_prompts():
     before, after = run(seed=1), run(shift=0.5, seed=2)
     found = differences(before, after)["reward"]
@@ -201,7 +210,7 @@ def test_an_efficiency_at_a_gain_within_its_noise_is_unknown_and_says_so():
 def test_an_sft_model_whose_reward_does_not_vary_knows_no_gain():
     flat = run(shift=0.8)
     flat.samples.loc[flat.samples["model"] == "sft", "reward"] = 0.0
-    assert "unknown: SFT's reward hardly varies within a prompt" in table(flat, run(shift=0.8))["gain"]
+    assert "unknown: SFT's reward hardly varies within a prompt" in table(flat, run(shift=0.8, seed=2))["gain"]
 
 
 def test_one_prompt_or_one_pair_has_no_interval():
