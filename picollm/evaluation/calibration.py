@@ -24,8 +24,7 @@ def calibration_measures(margins: np.ndarray, differences: np.ndarray, p_chosen:
     if not squares.any():
         return {}
     p = np.clip(p_chosen, LEAST_P, 1 - LEAST_P)
-    log_odds = np.log(p) - np.log1p(-p)
-    target = float((differences * log_odds).sum() / squares.sum())
+    target = float((differences * log_odds(p_chosen)).sum() / squares.sum())
     weights = bootstrap_weights(len(margins))
     known = weights @ squares > 0  # a resample of few pairs may have none whose rewards differ
     low, high = percentile_interval((weights @ (differences * margins))[known] / (weights @ squares)[known])
@@ -41,6 +40,12 @@ def calibration_measures(margins: np.ndarray, differences: np.ndarray, p_chosen:
         ends = {"calibration": slope, "calibration_low": low, "calibration_high": high}
         numbers |= {name: value / target for name, value in ends.items()}
     return numbers
+
+
+def log_odds(p: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), of 0 and 1 the largest finite one."""
+    p = np.clip(p, LEAST_P, 1 - LEAST_P)
+    return np.log(p) - np.log1p(-p)
 
 
 def reliability(margins: np.ndarray, p_chosen: np.ndarray) -> list[dict[str, float]]:

@@ -11,6 +11,7 @@ import pandas as pd
 from picollm.evaluation import measures, optimum
 from picollm.evaluation.calibration import calibration_measures
 from picollm.evaluation.intervals import mean_interval, share_interval, wilson_interval
+from picollm.evaluation.length import length_measures
 from picollm.evaluation.tables import DERIVED, POLICY, REFERENCE, by_prompt, logratios
 from picollm.evaluation.truth import Truth, truth_measures
 from picollm.stories.spec import parse_prompt
@@ -94,7 +95,8 @@ def loss_floor(rows: pd.DataFrame, responses: pd.DataFrame, mix: Mapping[str, fl
 
 def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
     """Of one split, as a whole and per stratum: accuracies with 95 % intervals, and the ceiling. With `beta`, that of the model's
-    training, also the accuracies of its implicit rewards, and over the split their mean margin and calibration."""
+    training, also the accuracies of its implicit rewards, and over the split their mean margin, calibration, and how
+    much of the margin is about length."""
     accuracies = {"pref_acc": (pairs["chosen_logps"], pairs["rejected_logps"])}
     numbers = {}
     if beta is not None:
@@ -104,7 +106,9 @@ def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
         numbers["margin"] = float(margins.mean())
         if pairs["p_chosen"].notna().all():
             differences = (pairs["chosen_score"] - pairs["rejected_score"]).to_numpy()
-            numbers |= calibration_measures(margins, differences, pairs["p_chosen"].to_numpy(float))
+            p_chosen = pairs["p_chosen"].to_numpy(float)
+            numbers |= calibration_measures(margins, differences, p_chosen)
+            numbers |= length_measures(margins, pairs["dread"].to_numpy(), pairs["words"].to_numpy(), p_chosen)
     groups = [("", pairs.index)]
     if pairs["stratum"].nunique() > 1:
         groups += [(f"{name}.", members.index) for name, members in pairs.groupby("stratum", sort=True)]

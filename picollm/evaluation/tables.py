@@ -27,9 +27,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def read_pairs(model: str, split: str) -> pd.DataFrame:
-    """The pairs of a split with their log-probs under `model` and the reference model."""
-    columns = ["id", "p_chosen", "stratum", "chosen_score", "rejected_score"]
-    pairs = read_table(f"data/test_pairs/{split}.jsonl")[columns]
+    """The pairs of a split, `words` and `dread`, those of the chosen response less those of the rejected, and the log-probs under
+    `model` and the reference model."""
+    columns = ["id", "p_chosen", "stratum", "chosen_score", "rejected_score", "words", "dread"]
+    pairs = read_table(f"data/test_pairs/{split}.jsonl")
+    for name, measure in (("words", lambda text: len(text.split())), ("dread", dread)):
+        pairs[name] = pairs["chosen"].map(measure) - pairs["rejected"].map(measure)
+    pairs = pairs[columns]
     reference = read_table(f"data/scores/{REFERENCE}/pairs_{split}.jsonl").rename(
         columns=lambda name: f"reference_{name}"
     )

@@ -54,7 +54,7 @@ def pairs(p_chosen=(0.9, 0.6, 0.3, 0.9), strata=("contrast", "contrast", "degree
     columns = {"chosen_logps": logps[:, 0], "rejected_logps": logps[:, 1]}
     columns |= {"reference_chosen_logps": reference[:, 0], "reference_rejected_logps": reference[:, 1]}
     columns |= {"chosen_score": [9.0, 5.0, 1.0, 7.0], "rejected_score": [1.0, 3.0, 4.0, 2.0]}
-    return pd.DataFrame({"p_chosen": p_chosen, "stratum": strata, **columns})
+    return pd.DataFrame({"p_chosen": p_chosen, "stratum": strata, "words": [1, 0, 2, 3], "dread": 1.0, **columns})
 
 
 def assert_wilson(numbers, key, share, count):
@@ -86,7 +86,10 @@ def test_each_stratum_has_its_own_accuracies_and_ceiling():
     accuracies = {f"{name}{end}" for name in ("pref_acc", "reward_acc") for end in ("", "_low", "_high")}
     expected = {f"{stratum}{key}" for stratum in ("", "contrast.", "degree.") for key in (*accuracies, "ceiling")}
     calibration = {f"calibration{end}" for end in ("", "_low", "_high", "_slope", "_target", "_kl")}
-    assert set(numbers) == expected | calibration | {"margin"}
+    length = {
+        f"length_{name}" for name in ("share", "share_low", "share_high", "slope", "share_target", "slope_target")
+    }
+    assert set(numbers) == expected | calibration | length | {"margin"}
     assert all(type(value) is float for value in numbers.values())
 
 

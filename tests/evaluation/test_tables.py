@@ -36,13 +36,23 @@ def scored(tmp_path, monkeypatch):
             for place, row in enumerate(drawn)
         ]
         write_jsonl(f"data/scores/{model}/samples.jsonl", scores)
-    rows = [{"id": id, "p_chosen": 0.5, "stratum": "own", "chosen_score": 2, "rejected_score": 1} for id in "ab"]
+    row = {
+        "p_chosen": 0.5,
+        "stratum": "own",
+        "chosen_score": 2,
+        "rejected_score": 1,
+        "chosen": "The corpse bled.",
+        "rejected": "He sang.",
+    }
+    rows = [{"id": id, **row} for id in "ab"]
     write_jsonl("data/test_pairs/test.jsonl", rows)
 
 
 def test_pairs_stand_beside_their_scores(scored):
     table = tables.read_pairs("dpo", "test")
     assert table[["id", "chosen_logps", "reference_chosen_logps"]].values.tolist() == [["a", 1, 0], ["b", 2, 1]]
+    assert table["words"].tolist() == [1, 1]
+    assert table["dread"].tolist() == [dread("The corpse bled.") - dread("He sang.")] * 2
     assert tables.logratios(table, "chosen").tolist() == [1, 1]
     assert tables.logratios(table, "rejected").tolist() == [0, 0]
 
