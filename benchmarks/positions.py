@@ -2,7 +2,7 @@
 
 In a folder with a complete `dvc repro`, in half a minute: the exact KL of DPO from SFT up to the Nth word of DPO's samples, and what the
 optimum of the same reward has spent by then, at least: the KL between GROUPS groups of SFT's samples whose first N words have about
-equally much dread.
+equally much dread. The last line is of whole stories.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from picollm.model.directory import load_model, load_model_and_tokenizer
 from picollm.scoring.scorer import Scorer
 from picollm.stories.dread import dread
 
-WORDS = (10, 20, 30, 60, 80, 120, 1000)
+WORDS = (10, 20, 30, 60, 80, 120)
 GROUPS = 6
 
 
@@ -35,25 +35,27 @@ def main():
         cut = [_cut(row, words, tokenizer) for row in samples[POLICY].to_dict("records")]
         spent = np.mean([row["kl"] for row in scorer.samples(model, reference, cut)])
         print(f"{words:6} {spent:10.3f} {_between_groups(samples[REFERENCE], words, weights):8.3f}")
+    kl = np.interp(t, best.ts, best.kls.mean(axis=0))
+    print(f"{'end':>6} {samples[POLICY]['kl'].mean():10.3f} {kl:8.3f}")
 
 
 def _cut(sample: dict, words: int, tokenizer) -> dict:
-    """The sample up to its Nth word, with end of text if that is all."""
-    parts = sample["completion"].split(" ")
-    tokens = len(tokenizer.encode(" ".join(parts[:words])))
-    ids = sample["completion_ids"][:tokens]
-    return sample | {"completion_ids": ids, "ended": sample["ended"] and len(parts) <= words}
+    """The sample up to its Nth word, without end of text."""
+    tokens = len(tokenizer.encode(" ".join(sample["completion"].split(" ")[:words])))
+    return sample | {"completion_ids": sample["completion_ids"][:tokens], "ended": False}
 
 
 def _between_groups(samples, words: int, weights: np.ndarray) -> float:
-    """KL (nats, mean over prompts) of the groups' shares under `weights` [P, N] from their shares among the samples."""
+    """KL (nats, mean over prompts) of the groups' shares under `weights` [P, N] from their shares among the samples, less what chance
+    alone makes of it, to first order: (GROUPS - 1) / 2 of (sum of w^2 - 1/N)."""
     starts = samples.assign(dread=[dread(" ".join(text.split(" ")[:words])) for text in samples["completion"]])
     levels = by_prompt(starts, "dread")
     groups = np.digitize(levels, np.quantile(levels, np.arange(1, GROUPS) / GROUPS))
     one_of = groups[:, :, None] == np.arange(GROUPS)
     before, after = one_of.mean(axis=1), (one_of * weights[:, :, None]).sum(axis=1)
     ratios = np.log(np.where(after > 0, after, 1) / np.where(before > 0, before, 1))
-    return float((after * ratios).sum(axis=1).mean())
+    bias = (GROUPS - 1) / 2 * ((weights**2).sum(axis=1) - 1 / weights.shape[1])
+    return float(((after * ratios).sum(axis=1) - bias).mean())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from picollm.core.errors import DataError
 from picollm.evaluation.intervals import bootstrap_weights, percentile_interval
@@ -19,7 +20,7 @@ WORKSPACE = "workspace"
 # What is compared, in the order of the lines.
 GAIN, EFFICIENCY, KL, REWARD_ACCURACY = "gain", "kl_efficiency", "KL, nats", "reward accuracy"
 NAMES = (GAIN, KL, EFFICIENCY, "reward", "adherence", "ended", REWARD_ACCURACY)
-OF_REWARD = (GAIN, EFFICIENCY, "reward")
+OF_RULE = (GAIN, EFFICIENCY, "reward", REWARD_ACCURACY)
 # Efficiencies compare at equal gain: gains that differ by less than this share of the larger count as equal.
 EQUAL_GAIN = 0.1
 Z_POWER = NormalDist().inv_cdf(0.8)
@@ -34,8 +35,8 @@ OTHER_REFERENCES = (
     "then has different references."
 )
 OTHER_RULES = (
-    "The rules of the two runs (preferences.rule) give the same SFT samples other rewards: gain, kl_efficiency and reward do not "
-    "compare and are left out."
+    "No verdict: the two runs have different rules (preferences.rule), so gain, kl_efficiency, reward and reward accuracy do not "
+    "compare, and are left out."
 )
 CAVEATS = (
     "Choosing among several runs by these test prompts is optimistic. "
@@ -45,11 +46,12 @@ CAVEATS = (
 
 @dataclass(frozen=True)
 class Run:
-    """What evaluate measured of one revision: its samples and pairs of the test split."""
+    """What evaluate measured of one revision: its samples and pairs of the test split, and the rule of its labels."""
 
     name: str
     samples: pd.DataFrame
     pairs: pd.DataFrame
+    rule: dict[str, float] | None
 
     def of_model(self, model: str) -> pd.DataFrame:
         return self.samples[self.samples["model"] == model]
@@ -94,7 +96,8 @@ def verdict(revisions: list[str], against: str) -> str:
 def read_run(revision: str) -> Run:
     """What evaluate wrote at a Git revision or experiment, or in the workspace. Raises DataError if it is not there."""
     tables = [pd.read_csv(io.StringIO(_read(path, revision)), dtype={"id": str}) for path in (SAMPLES, PAIRS)]
-    return Run(revision, *(table[table["split"] == "test"] for table in tables))
+    rule = yaml.safe_load(_read("params.yaml", revision))["preferences"].get("rule")
+    return Run(revision, *(table[table["split"] == "test"] for table in tables), rule)
 
 
 def _read(path: str, revision: str) -> str:
@@ -143,19 +146,12 @@ def differences(before: Run, after: Run) -> dict[str, Difference]:
             weights.append(np.vstack([np.full(len(own), 1 / len(own)), bootstrap_weights(len(own), stream=stream)]))
         measured.append(measures(run, *weights))
     found = {}
-    names = [name for name in NAMES if name not in OF_REWARD] if other_rules(before, after) else NAMES
+    names = NAMES if before.rule == after.rule else [name for name in NAMES if name not in OF_RULE]
     for name in names:
         if all(name in values for values in measured):
             units = min(len(run.pairs if name == REWARD_ACCURACY else run.prompts) for run in (before, after))
             found[name] = _difference(name, *(values[name] for values in measured), units)
     return found
-
-
-def other_rules(before: Run, after: Run) -> bool:
-    """Whether the samples of the reference are the same and their rewards are not."""
-    old, new = (run.of_model(REFERENCE).reset_index(drop=True) for run in (before, after))
-    same = old.drop(columns="reward", errors="ignore").equals(new.drop(columns="reward", errors="ignore"))
-    return same and not old.equals(new)
 
 
 def _difference(name: str, before: np.ndarray, after: np.ndarray, units: int) -> Difference:
@@ -192,12 +188,12 @@ def lines(before: Run, after: Run) -> list[str]:
     for name, difference in found.items():
         rows.append(f"{name:16}{_number(difference.before):>18}{_number(difference.after):>18}  {_shown(difference)}")
     ceiling = after.pairs["ceiling"].mean()
-    if ceiling < 1:
+    if ceiling < 1 and REWARD_ACCURACY in found:
         rows[-1] += f"; ceiling {ceiling:.3f}"
     old, new = (run.of_model(REFERENCE).reset_index(drop=True) for run in (before, after))
-    if other_rules(before, after):
-        rows.append(OTHER_RULES)
-    elif not old.equals(new):
+    if before.rule != after.rule:
+        return [*rows, OTHER_RULES]
+    if not old.equals(new):
         rows.append(OTHER_REFERENCES)
     return [*rows, *conclusion(found, len(after.prompts))]
 

@@ -14,9 +14,10 @@ from picollm.text.settings import Truncation
 
 def main():
     p = config.load(Seed, Truncation, Labelling, Limits)
-    pairs = {}
+    pairs, numbers = {}, {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
+        numbers[f"preferences.{split}.prompts"] = len(records)
         if p.preferences.source == "policy":
             model, tokenizer = load_model_and_tokenizer("models/sft")
             model.to(runtime.set_up())
@@ -25,7 +26,7 @@ def main():
             records = drawn
         files.write_jsonl(f"data/pairs/{split}.jsonl", (record.to_dict() for record in records))
         pairs[split] = records
-    files.write_json("metrics/details/candidates.json", describe_preferences(pairs))
+    files.write_json("metrics/details/candidates.json", numbers | describe_preferences(pairs))
 
 
 if __name__ == "__main__":

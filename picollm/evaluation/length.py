@@ -17,26 +17,29 @@ def length_measures(
     - `length_share`, with its 95 % interval: b^2 sum(words^2) / (a^2 sum(dread^2) + b^2 sum(words^2)), the share of the fitted margin
       that is about length;
     - `length_slope`: b, the implicit reward of a word;
-    - `length_share_target`, `length_slope_target`: the same of the rule's own log-odds. Where a policy's share is larger, it took length
-      for a merit.
+    - `length_share_target`, `length_slope_target`: the same of the rule's own log-odds. Where a policy's share is larger, it makes more
+      of length than the rule does; the sign of `length_slope` says which way.
 
-    Empty if the two differences are proportional, for then none can be told from the other.
+    Empty if the two differences are proportional, for then none can be told from the other, or if all margins are 0. The interval is
+    absent if no resample has a fit, the target's share if its log-odds are all 0.
     """
     whole = np.full((1, len(margins)), 1 / len(margins))
     slope, share = _fit(whole, margins, dread, words)
     if np.isnan(share[0]):
         return {}
     target_slope, target_share = _fit(whole, log_odds(p_chosen), dread, words)
-    drawn = _fit(bootstrap_weights(len(margins)), margins, dread, words)[1]
-    low, high = percentile_interval(drawn[~np.isnan(drawn)])
-    return {
+    numbers = {
         "length_share": float(share[0]),
-        "length_share_low": low,
-        "length_share_high": high,
         "length_slope": float(slope[0]),
-        "length_share_target": float(target_share[0]),
         "length_slope_target": float(target_slope[0]),
     }
+    drawn = _fit(bootstrap_weights(len(margins)), margins, dread, words)[1]
+    known = drawn[~np.isnan(drawn)]
+    if len(known):
+        numbers |= dict(zip(("length_share_low", "length_share_high"), percentile_interval(known), strict=True))
+    if not np.isnan(target_share[0]):
+        numbers["length_share_target"] = float(target_share[0])
+    return numbers
 
 
 def _fit(

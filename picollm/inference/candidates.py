@@ -54,7 +54,7 @@ def policy_pairs(
     for record, key, samples in zip(records, keys, completed, strict=True):
         stories = tuple(sample["completion"] for sample in samples)
         scores = tuple(labelling.rule.reward(story) for story in stories)
-        usable = all(sample["ended"] for sample in samples) and all(map(_is_response, stories))
+        usable = all(sample["ended"] for sample in samples) and all(map(is_response, stories))
         if usable and scores[0] != scores[1]:
             rng = Random(f"{seed} {key} label")
             pair = label_pair(
@@ -68,5 +68,6 @@ def policy_pairs(
     return pairs
 
 
-def _is_response(story: str) -> bool:
+def is_response(story: str) -> bool:
+    """Whether a row may have it as a response."""
     return bool(story.strip()) and END_OF_TEXT not in story

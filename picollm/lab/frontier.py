@@ -46,7 +46,7 @@ def of_study(path: Path) -> pd.DataFrame:
     due = set(map(key, read_study(path.with_suffix(".yaml")).runs()))
     rows = [row for row in table.to_dict("records") if not row["error"] and row["parameters"] in due]
     if not rows:
-        raise DataError(f"{path}: no finished run; expected the CSV file of a study")
+        raise DataError(f"{path}: no finished run of the grid in {path.with_suffix('.yaml')}; expected one or more")
     dpo = Parameters().content["dpo"]
     return _table([{LOSS: dpo["loss"], BETA: dpo["beta"]} | json.loads(row["parameters"]) for row in rows], rows)
 

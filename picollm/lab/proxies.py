@@ -24,6 +24,9 @@ def correlations(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     configurations, each the mean of its seeds, with a 95 % bootstrap interval over configurations, and its mean over the losses of
     the correlation among the configurations of one loss.
 
+    Efficiency falls with gain even along the optimum, so whatever grows with the gain ranks `dpo.kl_efficiency` downward; it compares at
+    equal gain.
+
     Below LEAST configurations with both numbers there is none, neither over all nor within a loss. Configurations are no random draw:
     an interval says how far a correlation hangs on single ones, not what another grid would give. Losses, and margins, which hold
     beta, compare neither between losses nor between betas: that they mislead is part of what the numbers show.

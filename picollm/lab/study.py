@@ -30,7 +30,7 @@ DETAILS = "metrics/details/eval.json"
 MEASURES = {
     **{f"dpo.test.{name}{end}": f"dpo.{name}{end}" for name in ("gain", "kl", "kl_efficiency", "reward") for end in ("_low", "_high")},
     **{f"dpo.test.{name}": f"dpo.{name}" for name in (
-        "reward", "length", "margin", "repetition", "rank_correlation", "length_share", "length_share_target",
+        "reward", "length", "margin", "repetition", "rank_correlation", "length_share", "length_share_target", "length_slope",
     )},
     "sft.test.length": "sft.length",
     **{name: name for name in ("track.kept_step", "track.best_step", "track.regret")},

@@ -24,6 +24,11 @@ def test_the_share_agrees_with_a_least_squares_fit_and_its_target_is_of_the_rule
     assert (found["length_share_target"], found["length_slope_target"]) == (pytest.approx(0), pytest.approx(0))
 
 
+def test_labels_that_are_chance_have_no_target_and_two_pairs_no_interval():
+    found = length_measures(np.array([1.0, 2.0]), np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.full(2, 0.5))
+    assert found == {"length_share": pytest.approx(4 / 5), "length_slope": pytest.approx(2), "length_slope_target": 0}
+
+
 @pytest.mark.parametrize("words", [[0.0, 0, 0], [2.0, 4, 6]])
 def test_a_length_that_does_not_vary_by_itself_has_no_share(words):
     dread = np.array([1.0, 2.0, 3.0])

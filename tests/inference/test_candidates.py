@@ -3,7 +3,8 @@ import math
 import pytest
 
 from picollm.core.errors import DataError
-from picollm.inference.candidates import Labelling, policy_pairs
+from picollm.core.files import END_OF_TEXT
+from picollm.inference.candidates import Labelling, is_response, policy_pairs
 from picollm.inference.sampling import UNTRUNCATED, complete, sample_seed
 from picollm.inference.settings import Sample
 from picollm.records.jsonl import PreferenceRecord
@@ -57,6 +58,10 @@ def test_a_pair_with_a_blank_sample_is_left_out():
     assert all(sample["ended"] for sample in samples)
     assert not all(sample["completion"].strip() for sample in samples)
     assert [pair.id for pair in drawn([blank, other])] == [other.id]
+
+
+def test_a_story_that_spells_end_of_text_is_no_response():
+    assert [is_response(story) for story in ("It ran.", " \n", f"It ran. {END_OF_TEXT}")] == [True, False, False]
 
 
 def test_a_model_none_of_whose_samples_end_is_an_error():

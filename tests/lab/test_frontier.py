@@ -37,7 +37,7 @@ def study(tmp_path, monkeypatch):
         for values, gain, kl in RUNS
     ]
     earlier = rows[0] | {"parameters": key(RUNS[0][0] | {"dpo.beta": 3.0})}  # that the grid no longer has
-    failed = {"parameters": key(RUNS[0][0]), "error": "it failed"}
+    failed = rows[1] | {"error": "finished, but its metrics cannot be read"}
     pd.DataFrame([*rows, earlier, failed]).to_csv(tmp_path / "study.csv", index=False)
     (tmp_path / "study.yaml").write_text(GRID)
     return tmp_path / "study.csv"
@@ -70,7 +70,7 @@ def test_a_study_without_true_reward_is_refused(study):
 
 def test_a_study_without_a_finished_run_is_refused(tmp_path):
     (tmp_path / "study.yaml").write_text(DEFAULT)
-    (tmp_path / "study.csv").write_text("parameters,error,dpo.gain,dpo.kl\n{},it failed,,\n")
+    (tmp_path / "study.csv").write_text('parameters,error,dpo.gain,dpo.kl\n"{""seed"": 1}",it failed,1,1\n')
     with pytest.raises(DataError, match=r"study\.csv: no finished run"):
         of_study(tmp_path / "study.csv")
 

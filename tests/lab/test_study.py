@@ -3,6 +3,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -179,6 +180,18 @@ def test_edits_in_the_meantime_do_not_reach_a_study(project, monkeypatch):
     finally:
         (project / "evaluate.py").write_text(before)
     assert table["dpo.gain"].tolist() == [3.5, 3.0, 2.25, 4.5, 4.0, 3.25]
+
+
+def test_the_saved_states_of_stages_that_were_stopped_outlive_the_clone(project, monkeypatch):
+    monkeypatch.chdir(project)
+    found = read_study(Path("studies/betas.yaml"))
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    for _ in range(2):
+        folder = study._clone(found, head)
+        (folder / ".resume").mkdir(exist_ok=True)
+        (folder / ".resume/state").touch()
+        study._clone(found, head)
+        assert (folder / ".resume/state").exists() and not folder.with_suffix(".resume").exists()
 
 
 def test_an_experiments_name_says_whatever_differs_even_if_two_files_have_it(project, monkeypatch):
