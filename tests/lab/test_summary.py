@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from picollm.lab.study import Study, key
-from picollm.lab.summary import summary, t_interval
+from picollm.lab.summary import summary, t_interval, write_summary
 
 SEEDS = [{"dpo.seed": 1}, {"dpo.seed": 2}, {"dpo.seed": 3}]
 BASE, OTHER = {"dpo.beta": 0.3}, {"dpo.beta": 1.0}
@@ -50,3 +50,24 @@ def test_a_failed_run_is_left_out_with_its_pair():
     base, other = summary(STUDY, rows).to_dict("records")
     assert (base["n"], other["n"]) == (2, 3)
     assert other["difference"] == 2.5
+
+
+def finished(values: dict, gain: float) -> dict:
+    seconds = {"commit": "a", "seconds": 1.0, "dvc_seconds": 0.0, "error": None}
+    return {"parameters": key(values), "dpo.seed": values["dpo.seed"], "dpo.gain": gain, **seconds}
+
+
+def test_a_line_names_what_varies_and_counts_the_seeds_that_have_a_number(tmp_path):
+    configurations = [{"dpo.lr": 0.1, "dpo.beta": 0.3}, {"dpo.lr": 0.1, "dpo.loss": {"hinge": 1.0}, "dpo.beta": 1.0}]
+    study = Study(tmp_path / "s.yaml", configurations, SEEDS[:2], configurations[0])
+    rows = [finished(run, gain) for run, gain in zip(study.runs(), (0.5, 0.5, 0.5, math.nan), strict=True)]
+    lines = write_summary(study, pd.DataFrame(rows)).splitlines()
+    assert lines[1].split() == ["dpo.beta", "dpo.loss"]
+    assert [(line.split()[0], line.split()[-2]) for line in lines[2:4]] == [("0.3", "2"), ("1.0", "1")]
+    assert lines[3].split()[1:3] == ["{hinge:", "1.0}"]
+
+
+def test_a_study_of_seeds_alone_is_one_line(tmp_path):
+    study = Study(tmp_path / "s.yaml", [{}], SEEDS, {})
+    lines = write_summary(study, pd.DataFrame([finished(seed, 0.5) for seed in SEEDS])).splitlines()
+    assert lines[1].split()[-2:] == ["3", "0"]
