@@ -129,7 +129,10 @@ def test_evaluation_has_every_number_that_it_promises(project):
                 measures, ranged = measures | {"kl_per_token"}, ranged | {"kl", "win_rate"}
             if model == "dpo":
                 measures |= {"margin", "calibration_slope", "calibration_target", "calibration_kl"}
-                ranged |= {"reward_acc", "calibration"} | ({"gain", "rank_correlation"} if split == "test" else set())
+                measures |= {"length_slope", "length_slope_target", "length_share_target"}
+                ranged |= {"reward_acc", "calibration", "length_share"} | (
+                    {"gain", "rank_correlation"} if split == "test" else set()
+                )
             if model == "sft" and split == "test":
                 ranged |= {"best_of_2", "best_of_4"}
             plain |= {f"{model}.{split}.{name}" for name in measures}
