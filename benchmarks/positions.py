@@ -6,6 +6,7 @@ equally much dread. The last line is of whole stories.
 """
 
 import numpy as np
+import pandas as pd
 
 from picollm.core import config, entry
 from picollm.evaluation.optimum import optimum
@@ -14,6 +15,7 @@ from picollm.evaluation.tables import POLICY, REFERENCE, by_prompt, read_samples
 from picollm.model.directory import load_model, load_model_and_tokenizer
 from picollm.scoring.scorer import Scorer
 from picollm.stories.dread import dread
+from picollm.text.tokenizer import Tokenizer
 
 WORDS = (10, 20, 30, 60, 80, 120)
 GROUPS = 6
@@ -39,13 +41,13 @@ def main():
     print(f"{'end':>6} {samples[POLICY]['kl'].mean():10.3f} {kl:8.3f}")
 
 
-def _cut(sample: dict, words: int, tokenizer) -> dict:
+def _cut(sample: dict, words: int, tokenizer: Tokenizer) -> dict:
     """The sample up to its Nth word, without end of text."""
     tokens = len(tokenizer.encode(" ".join(sample["completion"].split(" ")[:words])))
     return sample | {"completion_ids": sample["completion_ids"][:tokens], "ended": False}
 
 
-def _between_groups(samples, words: int, weights: np.ndarray) -> float:
+def _between_groups(samples: pd.DataFrame, words: int, weights: np.ndarray) -> float:
     """KL (nats, mean over prompts) of the groups' shares under `weights` [P, N] from their shares among the samples, less what chance
     alone makes of it, to first order: (GROUPS - 1) / 2 of (sum of w^2 - 1/N)."""
     starts = samples.assign(dread=[dread(" ".join(text.split(" ")[:words])) for text in samples["completion"]])
