@@ -1,25 +1,34 @@
-"""candidates: SFT model, preference pairs -> data/pairs/, what DPO trains on: with preferences.source: policy the SFT model's own
-stories of the same prompts, otherwise the same pairs; metrics/details/candidates.json"""
+"""candidates: SFT model, preference pairs -> models/initial/, the initial policy of DPO and its reference: the SFT model, or the policy
+of an earlier round (policy.init_from); data/pairs/, what DPO trains on: with preferences.source: policy that policy's own stories of
+the same prompts, otherwise the same pairs; metrics/details/candidates.json"""
+
+import filecmp
+import shutil
+from pathlib import Path
 
 from picollm.core import config, entry, files
 from picollm.core.config import Seed
+from picollm.core.errors import CheckpointError
 from picollm.datagen.describe import describe_preferences
 from picollm.inference.candidates import Labelling, policy_pairs
 from picollm.inference.settings import Limits
 from picollm.model import runtime
-from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.directory import load_model_and_tokenizer, read_config
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
 
 
 def main():
     p = config.load(Seed, Truncation, Labelling, Limits)
+    initial = initial_policy(Path("data/policy/model"), Path("models/sft"))
+    shutil.rmtree("models/initial", ignore_errors=True)
+    shutil.copytree(initial, "models/initial")
     pairs, numbers = {}, {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
         numbers[f"preferences.{split}.prompts"] = len(records)
         if p.preferences.source == "policy":
-            model, tokenizer = load_model_and_tokenizer("models/sft")
+            model, tokenizer = load_model_and_tokenizer("models/initial")
             model.to(runtime.set_up())
             drawn = policy_pairs(model, tokenizer, records, p.preferences, p.sample, p.truncate, p.seed)
             print(f"candidates: {split}: {len(drawn)} pairs of {len(records)} prompts", flush=True)
@@ -27,6 +36,22 @@ def main():
         files.write_jsonl(f"data/pairs/{split}.jsonl", (record.to_dict() for record in records))
         pairs[split] = records
     files.write_json("metrics/details/candidates.json", numbers | describe_preferences(pairs))
+
+
+def initial_policy(imported: Path, sft: Path) -> Path:
+    """`imported`, if there is one, else `sft`. Raises CheckpointError unless both have one shape and tokenizer, which the KL from the
+    SFT model needs."""
+    if not imported.is_dir():
+        return sft
+    if read_config(imported) != read_config(sft):
+        raise CheckpointError(
+            f"policy.init_from: {imported}: another shape than {sft}; expected a policy trained from it"
+        )
+    if not filecmp.cmp(imported / "tokenizer.json", sft / "tokenizer.json", shallow=False):
+        raise CheckpointError(
+            f"policy.init_from: {imported}: another tokenizer than {sft}; expected a policy trained from it"
+        )
+    return imported
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""dpo: SFT model, preference pairs, reference log-probs -> models/dpo/, models/snapshots/"""
+"""dpo: the initial policy, preference pairs, reference log-probs -> models/dpo/, models/snapshots/"""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def main():
     p = config.load(Seed, Compute, Parallel, Truncation, Dpo)
     device = distributed.set_up(p.deterministic, p.precision)
     state = resume.acquire("dpo", p)
-    model, tokenizer = load_model_and_tokenizer("models/sft")
+    model, tokenizer = load_model_and_tokenizer("models/initial")
     context = model.config.max_position_embeddings
     rows = {}
     for split in ("train", "validation"):

@@ -1,4 +1,4 @@
-"""reference: SFT model, preference pairs -> data/reference/, summed response log-probs in nats, shared by all DPO runs"""
+"""reference: the initial policy, preference pairs -> data/reference/, summed response log-probs in nats, shared by all DPO runs"""
 
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry, files
@@ -14,7 +14,7 @@ from picollm.text.settings import Truncation
 def main():
     p = config.load(Compute, Truncation, Score)
     device = runtime.set_up(p.deterministic, p.precision)
-    model, tokenizer = load_model_and_tokenizer("models/sft")
+    model, tokenizer = load_model_and_tokenizer("models/initial")
     model.to(device)
     for split in ("train", "validation"):
         records = read_preferences(f"data/pairs/{split}.jsonl")

@@ -24,7 +24,7 @@ TRACKED = (
     ".dvc/config",
     ".dvc/.gitignore",
 )
-STAGES = {"check", "make_datasets", "import_base", "tokenize", "check_lengths", "pretrain", "sft", "candidates", "reference", "dpo",
+STAGES = {"check", "make_datasets", "import_models", "tokenize", "check_lengths", "pretrain", "sft", "candidates", "reference", "dpo",
           "track"}  # fmt: skip
 STAGES |= {f"{stage}@{model}" for stage in ("sample", "score") for model in ("base", "sft", "dpo")} | {
     "evaluate",

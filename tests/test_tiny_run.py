@@ -180,6 +180,21 @@ def test_snapshots_are_tracked_and_the_last_has_the_kl_of_the_model_that_is_kept
     project.reset()
 
 
+def test_a_second_round_starts_from_the_policy_of_the_first_and_leaves_the_sft_model_alone(project):
+    first = project.folder / "data/raw/round1"
+    shutil.copytree(project.folder / "models/dpo", first)
+    output = project.run(
+        "dvc", "exp", "run", "-S", "policy.init_from=data/raw/round1", "-S", "preferences.source=policy"
+    )
+    assert {"import_models", "candidates", "reference", *AFTER_DPO} <= project.ran(output)
+    assert not project.ran(output) & {"tokenize", "pretrain", "sft", "sample@base", "sample@sft", "score@base"}
+    weights = {name: (project.folder / name / "model.safetensors").read_bytes() for name in (first, "models/initial")}
+    assert weights[first] == weights["models/initial"]
+    assert (project.folder / "models/dpo/model.safetensors").read_bytes() != weights[first]
+    shutil.rmtree(first)
+    project.reset()
+
+
 def test_more_samples_of_the_policy_draw_none_of_the_reference_again(project):
     output = project.run("dvc", "exp", "run", "--temp", "-S", "presets/smoke.yaml:sample.dpo_samples=3")
     assert project.ran(output) == {"check", "sample@dpo", "score@dpo", "track", "evaluate", "plot"}
@@ -271,7 +286,7 @@ AFTER_SFT |= {stage for stage in STAGES if stage.startswith(("sample@sft", "samp
         ("picollm/lab/figures.py", {"plot"}),
         ("picollm/model/attention.py", STAGES - CHECKS - {"make_datasets"}),
         ("picollm/text/tokenizer.py", STAGES - CHECKS - {"make_datasets"}),
-        ("picollm/datagen/settings.py", STAGES - CHECKS - {"import_base"}),
+        ("picollm/datagen/settings.py", STAGES - CHECKS - {"import_models"}),
         ("picollm/verdict.py", set()),
         ("picollm/cli.py", set()),
         ("picollm/parameters.py", set()),

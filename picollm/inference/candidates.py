@@ -1,4 +1,4 @@
-"""On-policy preference pairs: two stories of the SFT model itself for each prompt, labelled by the rule."""
+"""On-policy preference pairs: two stories of the initial policy itself for each prompt, labelled by the rule."""
 
 from collections.abc import Sequence
 from random import Random
@@ -63,7 +63,7 @@ def policy_pairs(
             pairs.append(pair)
     if not pairs:
         raise DataError(
-            f"data/preferences: none of the SFT model's samples of {len(records)} prompts make a pair; expected some that end"
+            f"data/preferences: none of the initial policy's samples of {len(records)} prompts make a pair; expected some that end"
         )
     return pairs
 

@@ -1,4 +1,4 @@
-"""Settings of the model: its shape, the base checkpoint to start from, and how it computes."""
+"""Settings of the model: its shape, the checkpoints to start from, and how it computes."""
 
 import os
 from pathlib import Path
@@ -45,11 +45,22 @@ def _expect_in_raw(path: str) -> str:
     return path
 
 
+Checkpoint = Annotated[Text, AfterValidator(_expect_in_raw)]
+
+
 class InitFrom(Settings):
-    """The base checkpoint to start from instead of pretraining; only import_base reads it."""
+    """The base checkpoint to start from instead of pretraining; only import_models reads it."""
 
     section: ClassVar[str] = "pretrain"
-    init_from: Annotated[Text, AfterValidator(_expect_in_raw)] | None
+    init_from: Checkpoint | None
+
+
+class PolicyFrom(Settings):
+    """The policy from which preference optimization starts, and which is its reference, instead of the SFT model: that of an earlier
+    round. Only import_models reads it."""
+
+    section: ClassVar[str] = "policy"
+    init_from: Checkpoint | None
 
 
 class Compute(Settings):

@@ -18,7 +18,7 @@ from picollm.core.errors import CheckpointError, ParamsError, PicollmError
 from picollm.model.directory import load_model, load_model_and_tokenizer, read_config, save_model
 from picollm.model.settings import InitFrom
 from picollm.text.tokenizer import train_bpe
-from stages.import_base import import_base
+from stages.import_models import import_model
 from tests.bad_input.mutations import ANY_JSON, LONGEST_MESSAGE, TEXTS, as_json, changed, damaged, outcome, tries
 from tests.tiny import tiny_model
 
@@ -377,7 +377,7 @@ def test_a_base_checkpoint_from_elsewhere_is_refused_and_nothing_is_written_outs
     (project / "data/raw/link").symlink_to(tmp_path / "x")
     before = sorted(tmp_path.rglob("*"))
     with chdir(project), pytest.raises((PicollmError, ValidationError)):
-        import_base(InitFrom(init_from=init_from).init_from, Path("data/base"))
+        import_model(InitFrom(init_from=init_from).init_from, Path("data/base"))
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -392,7 +392,7 @@ def test_a_base_checkpoint_with_a_link_to_a_secret_is_not_copied(tmp_path):
         chdir(tmp_path),
         pytest.raises((CheckpointError, ParamsError), match=r"tokenizer_secret\.json: links to a file outside"),
     ):
-        import_base("data/raw/own", Path("data/base"))
+        import_model("data/raw/own", Path("data/base"))
     assert not (tmp_path / "data/base").exists()
 
 

@@ -65,5 +65,5 @@ def test_a_story_that_spells_end_of_text_is_no_response():
 
 
 def test_a_model_none_of_whose_samples_end_is_an_error():
-    with pytest.raises(DataError, match="none of the SFT model's samples of 40 prompts"):
+    with pytest.raises(DataError, match="none of the initial policy's samples of 40 prompts"):
         drawn(settings=SAMPLE.model_copy(update={"max_new_tokens": 1}))

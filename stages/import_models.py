@@ -1,6 +1,6 @@
-"""import_base: pretrain.init_from -> data/base/, a checked copy of the base checkpoint, if there is one
+"""import_models: pretrain.init_from -> data/base/, policy.init_from -> data/policy/: checked copies of your checkpoints, if there are any
 
-A copy, so that later stages depend on the checkpoint's content and not on the rest of data/raw/.
+Copies, so that later stages depend on a checkpoint's content and not on the rest of data/raw/.
 """
 
 import shutil
@@ -8,17 +8,18 @@ from pathlib import Path
 
 from picollm.core import config, entry, files
 from picollm.model.directory import load_model_and_tokenizer
-from picollm.model.settings import InitFrom
+from picollm.model.settings import InitFrom, PolicyFrom
 
 PATTERNS = ("config.json", "generation_config.json", "tokenizer*.json", "*.safetensors", "*.index.json")
 
 
 def main():
-    p = config.load(InitFrom)
-    import_base(p.pretrain.init_from, Path("data/base"))
+    p = config.load(InitFrom, PolicyFrom)
+    import_model(p.pretrain.init_from, Path("data/base"))
+    import_model(p.policy.init_from, Path("data/policy"))
 
 
-def import_base(init_from: str | None, folder: Path) -> None:
+def import_model(init_from: str | None, folder: Path) -> None:
     if init_from is not None:
         load_model_and_tokenizer(init_from)
     shutil.rmtree(folder, ignore_errors=True)

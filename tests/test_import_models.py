@@ -6,7 +6,7 @@ from picollm.core.files import read_json
 from picollm.model.directory import load_model_and_tokenizer, save_model
 from picollm.model.settings import InitFrom
 from picollm.text.tokenizer import train_bpe
-from stages.import_base import import_base
+from stages.import_models import import_model
 from tests.tiny import tiny_model
 
 
@@ -24,7 +24,7 @@ def checkpoint(tmp_path, monkeypatch):
 
 def test_a_checkpoint_is_copied_without_what_is_not_read(checkpoint, tmp_path):
     base = tmp_path / "data/base"
-    import_base("data/raw/own", base)
+    import_model("data/raw/own", base)
     kept = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
     assert sorted(path.name for path in (base / "model").iterdir()) == sorted(kept)
     for name in kept:
@@ -36,8 +36,8 @@ def test_a_checkpoint_is_copied_without_what_is_not_read(checkpoint, tmp_path):
 
 def test_without_a_checkpoint_the_folder_says_so_and_keeps_none(checkpoint, tmp_path):
     base = tmp_path / "data/base"
-    import_base("data/raw/own", base)
-    import_base(None, base)
+    import_model("data/raw/own", base)
+    import_model(None, base)
     assert read_json(base / "init_from.json") == {"init_from": None}
     assert not (base / "model").exists()
     assert [path.name for path in base.iterdir()] == ["init_from.json"]
@@ -57,7 +57,7 @@ def test_a_checkpoint_outside_data_raw_is_refused(checkpoint, tmp_path, path):
 
 
 def test_a_checkpoint_may_be_named_by_its_whole_path(checkpoint, tmp_path):
-    import_base(str(checkpoint), tmp_path / "data/base")
+    import_model(str(checkpoint), tmp_path / "data/base")
     assert (tmp_path / "data/base/model").is_dir()
 
 
@@ -65,5 +65,5 @@ def test_a_checkpoint_may_be_named_by_its_whole_path(checkpoint, tmp_path):
 def test_a_checkpoint_that_cannot_be_used_is_refused_and_not_copied(checkpoint, tmp_path, name):
     (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:50])
     with pytest.raises((CheckpointError, TokenizerError), match=name.replace(".", r"\.")):
-        import_base("data/raw/own", tmp_path / "data/base")
+        import_model("data/raw/own", tmp_path / "data/base")
     assert not (tmp_path / "data/base/model").exists()
