@@ -8,7 +8,7 @@ from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
 from picollm.evaluation.settings import Beta, Labels, Tones
 from picollm.inference.candidates import Labelling
 from picollm.inference.settings import Limits, Reader, Sample
-from picollm.logprobs.settings import Score
+from picollm.logprobs.settings import Score, TemporalDecay
 from picollm.model.settings import MAX_PARAMETERS, TRAINING_BYTES, Compute, InitFrom, ModelShape, PolicyFrom
 from picollm.preference.settings import Dpo
 from picollm.text.settings import GPT2_VOCABULARY, NewTokens, TokenizerSettings, Truncation
@@ -17,7 +17,7 @@ from picollm.training.settings import Parallel, Pretrain, Sft
 SETTINGS = (
     *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
     *(Corpus, Stories, SftData, Preferences, Tones, InitFrom, PolicyFrom, ModelShape, Pretrain, Sft, Dpo),
-    *(Limits, Sample, Reader, Score, Labelling, Beta, Labels),
+    *(Limits, Sample, Reader, Score, TemporalDecay, Labelling, Beta, Labels),
 )
 
 

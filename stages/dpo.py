@@ -5,7 +5,7 @@ from pathlib import Path
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry
 from picollm.core.config import Seed
-from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.directory import load_model, load_model_and_tokenizer
 from picollm.model.settings import Compute
 from picollm.preference.objective import preference
 from picollm.preference.reference import check_reference, read_reference
@@ -25,6 +25,7 @@ def main():
     state = resume.acquire("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/initial")
     context = model.config.max_position_embeddings
+    reference_model = load_model("models/initial").to(device) if p.dpo.kl_weight else None
     rows = {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/pairs/{split}.jsonl")
@@ -34,7 +35,7 @@ def main():
     run = Run(
         name="dpo",
         model=model,
-        objective=preference(p.dpo),
+        objective=preference(p.dpo, reference_model),
         train=rows["train"],
         validation=rows["validation"],
         settings=p.dpo,

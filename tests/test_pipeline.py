@@ -226,6 +226,6 @@ def test_a_path_in_a_module_that_is_not_declared_is_found(copy):
 
 
 def test_a_path_that_is_not_declared_is_found(copy):
-    replace(copy / "stages/dpo.py", "models/initial", "models/base")
-    assert "dpo: models/base is used and not declared" in path_problems(copy)
-    assert "dpo: models/initial is declared and not used" in path_problems(copy)
+    replace(copy / "stages/reference.py", "models/initial", "models/base")
+    assert "reference: models/base is used and not declared" in path_problems(copy)
+    assert "reference: models/initial is declared and not used" in path_problems(copy)

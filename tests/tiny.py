@@ -84,7 +84,7 @@ def dpo(**changes) -> Dpo:
         "epochs": 1.0,
     }
     settings |= dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
-    settings |= {"sft_weight": 0.0, "snapshots": 0}
+    settings |= {"temporal_decay": 1.0, "kl_weight": 0.0, "sft_weight": 0.0, "snapshots": 0}
     return Dpo(**{**training().model_dump(), **settings, **changes})
 
 
@@ -100,13 +100,13 @@ def greedy(model, ids, count, eos_id):
     return made, False
 
 
-def preference_run(model, train, validation=None, steps=1, precision="float32", **settings) -> Run:
-    """A DPO run of a model on pairs; `settings` as in `dpo`."""
+def preference_run(model, train, validation=None, steps=1, precision="float32", reference=None, **settings) -> Run:
+    """A DPO run of a model on pairs; `settings` as in `dpo`, `reference` for a KL term."""
     settings = dpo(**settings)
     return Run(
         name="dpo",
         model=model,
-        objective=preference(settings),
+        objective=preference(settings, reference),
         train=train,
         validation=validation or train,
         settings=settings,

@@ -15,9 +15,11 @@ from picollm.records.jsonl import SFTRecord
 from picollm.text.tokenizer import Tokenizer
 
 
-def pair_logps(model: Transformer, pairs: PairRows, batch_size: int, precision: str) -> np.ndarray:
-    """Summed log-probs of each pair's (chosen, rejected) response: [pairs, 2], in nats."""
-    return score(lambda batch: response_logps(model, batch).reshape(2, -1).T, model, pairs, batch_size, precision)
+def pair_logps(model: Transformer, pairs: PairRows, batch_size: int, precision: str, decay: float = 1.0) -> np.ndarray:
+    """Summed log-probs of each pair's (chosen, rejected) response, whose tokens count as in `response_logps`: [pairs, 2], in nats."""
+    return score(
+        lambda batch: response_logps(model, batch, decay).reshape(2, -1).T, model, pairs, batch_size, precision
+    )
 
 
 def row_logps(model: Transformer, rows: ResponseRows, batch_size: int, precision: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from picollm.core.config import NonNegative, Positive, SeedNumber
+from picollm.logprobs.settings import TemporalDecay
 from picollm.preference import scores
 from picollm.preference.losses import COUPLED, LOSSES
 from picollm.preference.scores import PairScores
@@ -17,11 +18,12 @@ from picollm.training.settings import Epochs, Training
 UNUSED = {"label_smoothing": 0.0, "divergence": "reverse_kl"}  # of every other setting of a loss None
 
 
-class Dpo(Training):
+class Dpo(TemporalDecay, Training):
     """`seed` varies the order of training alone. `loss` is the name of a preference loss or a mapping of names to weights, whose
     weighted sum is the loss. The settings between `beta` and `sft_weight` are those of preference/losses/; one that no chosen
-    loss uses must keep the value that turns it off. `sft_weight` adds that multiple of the chosen response's negative
-    log-likelihood per token. `snapshots`: how many weights along the run are kept for the stage track."""
+    loss uses must keep the value that turns it off. `kl_weight` adds that multiple of the KL from the reference along the
+    chosen response, `sft_weight` that of the chosen response's negative log-likelihood per token. `snapshots`: how many weights
+    along the run are kept for the stage track."""
 
     section: ClassVar[str] = "dpo"
     seed: SeedNumber
@@ -34,6 +36,7 @@ class Dpo(Training):
     dpop_lambda: Positive | None
     length_alpha: Annotated[float, Field(allow_inf_nan=False)] | None
     simpo_gamma: NonNegative | None
+    kl_weight: NonNegative
     sft_weight: NonNegative
     snapshots: Annotated[int, Field(ge=0, le=1000)]
     epochs: Epochs

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import torch
 
-from picollm.logprobs.logps import response_logps, sequence_logps, token_logps
+from picollm.logprobs.logps import decay_weights, response_logps, sequence_logps, token_logps
 from tests.tiny import pair_rows, plain_logps, response_rows, tiny_model
 
 
@@ -17,6 +17,21 @@ def test_token_logps_are_the_log_softmax_at_the_target():
 def test_sequence_logps_sum_each_rows_tokens_and_an_empty_row_has_zero():
     found = sequence_logps(torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.tensor([0, 2, 0, 2]), 4)
     assert found.tolist() == [5.0, 0.0, 10.0, 0.0]
+
+
+def test_the_weight_of_a_token_decays_from_the_start_of_its_own_sequence():
+    found = decay_weights(torch.tensor([0, 0, 0, 2, 2]), 3, 0.5)
+    assert found.tolist() == [1.0, 0.5, 0.25, 1.0, 0.5]
+
+
+def test_response_logps_with_decay_equal_the_plain_computation():
+    model, rows = tiny_model(), response_rows(5)
+    found = response_logps(model, rows.batch(np.arange(5)), 0.8)
+    expected = [
+        sum(0.8 ** (end - 3) * (plain_logps(model, ids[:end], end - 1)) for end in range(3, len(ids) + 1))
+        for ids in rows.sequences
+    ]
+    assert torch.allclose(found, torch.stack(expected), atol=1e-5)
 
 
 def test_response_logps_equal_the_plain_computation_row_by_row():

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from picollm.preference.objective import preference
 from tests.tiny import dpo, pair_rows, plain_logps, tiny_model
@@ -33,6 +34,61 @@ def test_preference_equals_the_formula_pair_by_pair(sft_weight):
         policy, reference = sum(pair[side] for pair in logps), rows.reference_logps[:, side].sum()
         assert sums.metrics[f"logps/{name}"].item() == pytest.approx(policy, abs=1e-4)
         assert sums.metrics[f"rewards/{name}"].item() == pytest.approx(beta * (policy - reference), abs=1e-4)
+
+
+def decayed(model, prompt, response, decay):
+    """The log-prob of a response whose k-th token counts decay^k, one token at a time."""
+    logps = [
+        plain_logps(model, np.concatenate((prompt, response[: k + 1])), len(prompt) + k) for k in range(len(response))
+    ]
+    return sum(decay**k * logp.item() for k, logp in enumerate(logps))
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm"])
+def test_with_temporal_decay_the_loss_sees_decayed_log_probs_and_lengths_and_the_log_whole_ones(loss):
+    model, rows, beta, decay = tiny_model(), pair_rows(3), 0.3, 0.7
+    sums = preference(dpo(loss=loss, beta=beta, temporal_decay=decay))(model, rows.batch(np.arange(3)))
+    expected, whole = 0.0, [0.0, 0.0]
+    for pair in range(3):
+        ratios = []
+        for side, responses in enumerate((rows.chosen, rows.rejected)):
+            response = responses[pair]
+            ratio = decayed(model, rows.prompts[pair], response, decay) - rows.reference_logps[pair, side]
+            ratios.append(ratio / sum(decay**k for k in range(len(response))) if loss == "sigmoid_norm" else ratio)
+            whole[side] += decayed(model, rows.prompts[pair], response, 1.0)
+        expected += math.log(1 + math.exp(-beta * (ratios[0] - ratios[1])))
+    assert sums.loss.item() == pytest.approx(expected, abs=1e-4)
+    assert sums.metrics["logps/chosen"].item() == pytest.approx(whole[0], abs=1e-4)
+    assert sums.metrics["logps/rejected"].item() == pytest.approx(whole[1], abs=1e-4)
+
+
+def test_the_kl_term_is_the_exact_kl_along_the_chosen_responses():
+    model, reference, rows = tiny_model(), tiny_model(seed=1), pair_rows(3)
+    batch = rows.batch(np.arange(3))
+    plain = preference(dpo(beta=0.3))(model, batch)
+    sums = preference(dpo(beta=0.3, kl_weight=0.4), reference)(model, batch)
+    expected = 0.0
+    for prompt, response in zip(rows.prompts, rows.chosen, strict=True):
+        ids = torch.from_numpy(np.concatenate((prompt, response)))[None]
+        p, q = (torch.softmax(m(ids)[0], dim=-1) for m in (model, reference))
+        places = range(len(prompt) - 1, len(prompt) + len(response) - 1)
+        expected += sum((p[place] * (p[place] / q[place]).log()).sum().item() for place in places)
+    assert expected > 0.1
+    assert sums.metrics["kl/chosen"].item() == pytest.approx(expected, rel=1e-4)
+    assert sums.loss.item() == pytest.approx(plain.loss.item() + 0.4 * expected, rel=1e-4)
+    assert sums.metrics["preference_loss"].item() == pytest.approx(plain.loss.item(), abs=1e-5)
+
+
+def test_the_kl_term_trains_the_policy_and_not_its_reference():
+    model, reference = tiny_model(), tiny_model(seed=1)
+    batch = pair_rows(3).batch(np.arange(3))
+    gradients = []
+    for weight in (0.0, 0.4):
+        preference(dpo(kl_weight=weight), reference)(model, batch).loss.backward()
+        gradients.append(model.model.embed_tokens.weight.grad.clone())
+        model.zero_grad()
+    assert not torch.allclose(*gradients, atol=1e-4)
+    assert all(parameter.grad is None for parameter in reference.parameters())
 
 
 def test_the_preference_loss_is_a_metric_only_if_the_loss_has_an_sft_term():

@@ -46,6 +46,14 @@ def test_a_policy_that_is_its_reference_passes_the_check_and_another_does_not(pr
         check_reference(preference_run(tiny_model(seed=1), rows, precision=precision, **settings))
 
 
+def test_a_reference_of_another_temporal_decay_fails_the_check():
+    model, rows = tiny_model(), pair_rows(10, reference=False)
+    rows.reference_logps = pair_logps(model, rows, 3, "float32", 0.9)
+    check_reference(preference_run(model, rows, temporal_decay=0.9))
+    with pytest.raises(TrainingError, match="policy and reference differ by"):
+        check_reference(preference_run(model, rows, temporal_decay=0.8))
+
+
 @pytest.mark.parametrize(("side", "name"), [(0, "chosen"), (1, "rejected")])
 def test_either_side_of_the_pairs_is_checked(side, name):
     model, rows = tiny_model(), pair_rows(10, reference=False)
