@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         help="draw true reward against KL of many experiments",
         description="Draw gain against KL of the experiments of `dvc exp show` into frontier.png, with their numbers in "
         "frontier.csv; or of a study, studies/NAME.csv, into studies/NAME.png. Beside them stands the optimum of the workspace's SFT "
-        "model.",
+        "model. Print kl_efficiency at equal gain.",
     )
     frontier.add_argument(
         "study", nargs="?", metavar="studies/NAME.csv", help="the rows of a study (default: all experiments)"
@@ -130,6 +130,7 @@ def draw_frontier(options: argparse.Namespace) -> None:
     if not options.study:
         lab.write_table(table, figure.with_suffix(".csv"))
     print(f"{figure}: {len(table)} experiments")
+    print(lab.at_equal_gain(table).to_string(index=False, na_rep="-", float_format="{:.3g}".format))
 
 
 def clean_states(options: argparse.Namespace) -> None:

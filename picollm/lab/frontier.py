@@ -22,6 +22,7 @@ BETA, LOSS = "dpo.beta", "dpo.loss"
 SEEDS = ("seed", "dpo.seed", "preferences.seed")
 MEASURES = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
 OPTIMUM = ("kl", "reward")
+EQUAL_GAINS = (0.6, 0.75, 0.9)
 UNFINISHED = ("Running", "Queued", "Failed")
 MARKERS = "osD^v<>Pphd"
 
@@ -159,6 +160,23 @@ def _bounds(axes: Axes, numbers: Evaluation, optimum: pd.DataFrame) -> None:
         list(map(best_of_n_kl, best)), gains, color=DARK_GREY, marker="^", linestyle="none", label="best of n of SFT"
     )
     axes.plot(0, 0, color="black", marker="o", linestyle="none", label="SFT", clip_on=False)
+
+
+def at_equal_gain(table: pd.DataFrame) -> pd.DataFrame:
+    """kl_efficiency of each objective at each of EQUAL_GAINS, and the beta that reaches that gain: of the means over seeds, linear in
+    gain between two betas, beta on a logarithmic scale; absent beyond the gains that its betas reach."""
+    found = []
+    for name, runs in table.dropna().groupby("objective", sort=False):
+        means = runs.groupby(BETA)[MEASURES].mean().reset_index().sort_values("dpo.gain")
+        row = {"objective": name}
+        for gain in EQUAL_GAINS:
+            efficiency, log_beta = (
+                np.interp(gain, means["dpo.gain"], values, left=np.nan, right=np.nan)
+                for values in (means["dpo.kl_efficiency"], np.log(means[BETA]))
+            )
+            row |= {f"kl_efficiency at {gain}": efficiency, f"beta at {gain}": np.exp(log_beta)}
+        found.append(row)
+    return pd.DataFrame(found).sort_values(f"kl_efficiency at {EQUAL_GAINS[1]}", ascending=False, ignore_index=True)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

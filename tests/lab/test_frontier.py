@@ -5,7 +5,7 @@ from picollm.core import files
 from picollm.core.errors import DataError
 from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import save
-from picollm.lab.frontier import frontier, of_study
+from picollm.lab.frontier import at_equal_gain, frontier, of_study
 from picollm.lab.study import key
 
 RUNS = [
@@ -52,6 +52,23 @@ def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_and_forme
         ["sigmoid", 1.0, 1, 1.0],
         ["simpo, simpo_gamma 0.5", 2.0, 1, 2.0],
     ]
+
+
+def test_efficiency_at_equal_gain_is_that_between_the_two_nearest_betas():
+    rows = [
+        *[("sigmoid", 4.0, seed, 0.5, 1.0, efficiency) for seed, efficiency in ((1, 0.6), (2, 0.4))],
+        ("sigmoid", 1.0, 1, 0.7, 2.0, 0.3),  # of one seed; the mean at beta 4 is 0.5
+        ("sigmoid", 0.5, 1, 0.8, 3.0, 0.2),
+        ("hinge", 1.0, 1, 0.7, 2.0, 0.9),
+        ("hinge", 2.0, 1, 0.1, 0.5, None),  # of no clear gain, and left out: nothing lies on its other side
+    ]
+    columns = ["objective", "dpo.beta", "dpo.seed", "dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
+    found = at_equal_gain(pd.DataFrame(rows, columns=columns)).set_index("objective")
+    assert found.loc["sigmoid", "kl_efficiency at 0.6"] == pytest.approx(0.4)
+    assert found.loc["sigmoid", "beta at 0.6"] == pytest.approx(2)
+    assert found.loc["sigmoid", "kl_efficiency at 0.75"] == pytest.approx(0.25)
+    assert found.loc["sigmoid", "beta at 0.75"] == pytest.approx(0.5**0.5)
+    assert found.loc[:, "kl_efficiency at 0.9"].isna().all() and found.loc["hinge"].isna().all()
 
 
 def test_a_loss_or_beta_that_a_study_does_not_vary_is_that_of_the_workspace(study):
