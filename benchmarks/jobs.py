@@ -48,7 +48,11 @@ SETTINGS = Training(
     patience=1,
 )
 
-PREFERENCE = Dpo(**dict(SETTINGS), loss="sigmoid", beta=BETA, label_smoothing=0.0, sft_weight=0.0, epochs=1.0)
+UNUSED = dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
+PREFERENCE = Dpo(
+    **dict(SETTINGS), **UNUSED, seed=1, loss="sigmoid", beta=BETA, label_smoothing=0.0, divergence="reverse_kl",
+    temporal_decay=1.0, kl_weight=0.0, sft_weight=0.0, snapshots=0, epochs=1.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

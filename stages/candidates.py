@@ -1,8 +1,7 @@
-"""candidates: SFT model, preference pairs -> models/initial/, the initial policy of DPO and its reference: the SFT model, or the policy
-of an earlier round (policy.init_from); data/pairs/, what DPO trains on: with preferences.source: policy that policy's own stories of
-the same prompts, otherwise the same pairs; metrics/details/candidates.json"""
+"""candidates: SFT model, imported policy if any, preference pairs -> models/initial/, the initial policy of DPO and its reference: the
+imported policy, else the SFT model; data/pairs/, what DPO trains on: with preferences.source: policy that policy's own stories of the
+same prompts, otherwise the same pairs; metrics/details/candidates.json"""
 
-import filecmp
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,9 @@ from picollm.model import runtime
 from picollm.model.directory import load_model_and_tokenizer, read_config
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
+from picollm.text.tokenizer import load_tokenizer
+
+TOKENIZER = "tokenizer.json"
 
 
 def main():
@@ -40,14 +42,17 @@ def main():
 
 def initial_policy(imported: Path, sft: Path) -> Path:
     """`imported`, if there is one, else `sft`. Raises CheckpointError unless both have one shape and tokenizer, which the KL from the
-    SFT model needs."""
+    SFT model needs; whether one was trained from the other cannot be seen."""
     if not imported.is_dir():
         return sft
     if read_config(imported) != read_config(sft):
         raise CheckpointError(
             f"policy.init_from: {imported}: another shape than {sft}; expected a policy trained from it"
         )
-    if not filecmp.cmp(imported / "tokenizer.json", sft / "tokenizer.json", shallow=False):
+    tokenizers = [load_tokenizer(folder) for folder in (imported, sft)]
+    same_ids = len({(tokenizer.bos_id, tokenizer.eos_id) for tokenizer in tokenizers}) == 1
+    # Compared as JSON: other libraries write the same tokenizer with other line breaks.
+    if not same_ids or files.read_json(imported / TOKENIZER) != files.read_json(sft / TOKENIZER):
         raise CheckpointError(
             f"policy.init_from: {imported}: another tokenizer than {sft}; expected a policy trained from it"
         )

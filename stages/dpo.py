@@ -1,11 +1,12 @@
 """dpo: the initial policy, preference pairs, reference log-probs -> models/dpo/, models/snapshots/"""
 
+import copy
 from pathlib import Path
 
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry
 from picollm.core.config import Seed
-from picollm.model.directory import load_model, load_model_and_tokenizer
+from picollm.model.directory import load_model_and_tokenizer
 from picollm.model.settings import Compute
 from picollm.preference.objective import preference
 from picollm.preference.reference import check_reference, read_reference
@@ -25,13 +26,14 @@ def main():
     state = resume.acquire("dpo", p)
     model, tokenizer = load_model_and_tokenizer("models/initial")
     context = model.config.max_position_embeddings
-    reference_model = load_model("models/initial").to(device) if p.dpo.kl_weight else None
     rows = {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/pairs/{split}.jsonl")
         reference = read_reference(f"data/reference/{split}.jsonl", [record.id for record in records])
         rows[split] = encode_pairs(records, tokenizer, context, p.truncate, reference)
-    distributed.place(model, device, p.strategy)
+    reference_model = copy.deepcopy(model).requires_grad_(False) if p.dpo.kl_weight else None
+    for placed in filter(None, (model, reference_model)):
+        distributed.place(placed, device, p.strategy)
     run = Run(
         name="dpo",
         model=model,

@@ -4,13 +4,15 @@ import pandas as pd
 
 from picollm.core import config, entry, files
 from picollm.evaluation import metrics, rows, tables, track
-from picollm.evaluation.settings import Beta, Labels, Tones
+from picollm.evaluation.settings import Beta, Labels, Start, Tones
 from picollm.evaluation.tables import MODELS, POLICY, REFERENCE
 
 
 def main():
-    p = config.load(Beta, Tones, Labels)
+    p = config.load(Beta, Start, Tones, Labels)
     rule = p.preferences.rule
+    # Whether DPO trained the margins that are measured here: those of whole responses, against the SFT model.
+    trained = p.policy.init_from is None and p.dpo.temporal_decay == 1
     samples = {name: tables.read_samples(name, rule) for name in MODELS}
     tables.check_same_prompts(samples)
     exact = {name: table[~table["reader"]] for name, table in samples.items()}
@@ -21,9 +23,9 @@ def main():
         numbers |= {f"{name}.{key}": value for key, value in metrics.response_measures(responses).items()}
         pairs = {split: tables.read_pairs(name, split) for split in tables.splits_of("data/test_pairs")}
         if name == POLICY:
-            write_pairs(pairs, p.dpo.beta)
+            write_pairs(pairs, p.dpo.beta, trained)
         for split, table in pairs.items():
-            measured = metrics.pair_measures(table, p.dpo.beta if name == POLICY else None)
+            measured = metrics.pair_measures(table, p.dpo.beta if name == POLICY else None, trained)
             numbers |= {f"{name}.{split}.{key}": value for key, value in measured.items()}
         for split, drawn in samples[name].groupby("split", sort=False):
             measured = metrics.samples_of_split(name, split, drawn, reference[split])
@@ -42,10 +44,11 @@ def main():
     print("python -m picollm verdict: is this better than HEAD?")
 
 
-def write_pairs(pairs, beta):
+def write_pairs(pairs, beta, trained):
     of_pairs = (row for split, table in pairs.items() for row in rows.pair_rows(table, split))
     files.write_csv("metrics/details/pairs.csv", rows.PAIRS, of_pairs)
-    files.write_csv("plots/calibration.csv", rows.RELIABILITY, rows.reliability_rows(pairs["test"], beta))
+    reliability = rows.reliability_rows(pairs["test"], beta) if trained else []
+    files.write_csv("plots/calibration.csv", rows.RELIABILITY, reliability)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""reference: the initial policy, preference pairs -> data/reference/, summed response log-probs in nats, shared by all DPO runs"""
+"""reference: the initial policy, preference pairs -> data/reference/, summed response log-probs in nats,
+shared by all DPO runs of one dpo.temporal_decay"""
 
 from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry, files

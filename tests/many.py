@@ -27,7 +27,9 @@ def main():
     model = tiny_model()
     distributed.place(model, device, strategy)
     if objective == "preference":
-        kl_regularized = preference(dpo(temporal_decay=0.9, kl_weight=0.5), tiny_model(seed=1))
+        reference = tiny_model(seed=1).requires_grad_(False)
+        distributed.place(reference, device, strategy)
+        kl_regularized = preference(dpo(temporal_decay=0.9, kl_weight=0.5), reference)
         loss, train, validation = kl_regularized, pair_rows(20), pair_rows(5)
     else:
         loss, train, validation = language_modelling, response_rows(20), response_rows(5, seed=9)

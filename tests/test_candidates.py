@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from picollm.core.errors import CheckpointError
@@ -21,6 +23,13 @@ def test_without_an_imported_policy_dpo_starts_from_the_sft_model(tmp_path):
 
 def test_an_imported_policy_takes_the_place_of_the_sft_model(tmp_path):
     assert initial_policy(put(tmp_path / "round1"), put(tmp_path / "sft")) == tmp_path / "round1"
+
+
+def test_the_same_tokenizer_written_otherwise_is_accepted(tmp_path):
+    policy = put(tmp_path / "round1")
+    content = json.loads((policy / "tokenizer.json").read_text())
+    (policy / "tokenizer.json").write_text(json.dumps(content, indent=7))
+    assert initial_policy(policy, put(tmp_path / "sft")) == policy
 
 
 def test_an_imported_policy_of_another_shape_is_refused(tmp_path):

@@ -65,6 +65,7 @@ def test_new_data_for_a_later_stage_reruns_no_earlier_one(project, change, untou
         ("dpo.beta=abc", "dpo.beta: 'abc': Input should be a valid number"),
         ("dpo.beta=0", "dpo.beta: 0: Input should be greater than 0"),
         ("pretrain.init_from=elsewhere", "pretrain.init_from: 'elsewhere': expected a directory in data/raw/"),
+        ("policy.init_from=elsewhere", "policy.init_from: 'elsewhere': expected a directory in data/raw/"),
         ("corpus.source=files", "corpus.files: no file matches"),
     ],
 )
@@ -180,18 +181,35 @@ def test_snapshots_are_tracked_and_the_last_has_the_kl_of_the_model_that_is_kept
     project.reset()
 
 
-def test_a_second_round_starts_from_the_policy_of_the_first_and_leaves_the_sft_model_alone(project):
+def test_a_second_round_starts_from_the_imported_policy_and_leaves_the_sft_model_alone(project):
+    project.run("dvc", "exp", "run", "-S", "preferences.source=policy")
+    drawn = (project.folder / "data/pairs/train.jsonl").read_bytes()
     first = project.folder / "data/raw/round1"
-    shutil.copytree(project.folder / "models/dpo", first)
-    output = project.run(
-        "dvc", "exp", "run", "-S", "policy.init_from=data/raw/round1", "-S", "preferences.source=policy"
-    )
+    shutil.copytree(
+        project.folder / "models/base", first
+    )  # of the same shape and tokenizer, and far from the SFT model
+    output = project.run("dvc", "exp", "run", "-S", "policy.init_from=data/raw/round1")
     assert {"import_models", "candidates", "reference", *AFTER_DPO} <= project.ran(output)
-    assert not project.ran(output) & {"tokenize", "pretrain", "sft", "sample@base", "sample@sft", "score@base"}
-    weights = {name: (project.folder / name / "model.safetensors").read_bytes() for name in (first, "models/initial")}
-    assert weights[first] == weights["models/initial"]
-    assert (project.folder / "models/dpo/model.safetensors").read_bytes() != weights[first]
+    untouched = {"tokenize", "pretrain", "sft", "sample@base", "sample@sft", "score@base", "score@sft"}
+    assert not project.ran(output) & untouched
+    start = (first / "model.safetensors").read_bytes()
+    assert (project.folder / "models/initial/model.safetensors").read_bytes() == start
+    assert (project.folder / "models/dpo/model.safetensors").read_bytes() != start
+    assert (project.folder / "data/pairs/train.jsonl").read_bytes() != drawn
+    assert "dpo.calibration" not in project.metrics()
     shutil.rmtree(first)
+    project.reset()
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"), [("dpo.kl_weight=0.5", set()), ("dpo.temporal_decay=0.9", {"reference"})]
+)
+def test_a_term_of_the_objective_reruns_dpo_and_a_temporal_decay_the_reference_too(project, change, stages):
+    before = project.metrics()
+    output = project.run("dvc", "exp", "run", "-S", change)
+    assert project.ran(output) == {"check", *AFTER_DPO} | stages
+    assert project.metrics()["dpo.kl"] != before["dpo.kl"]
+    assert ("dpo.calibration" in project.metrics()) == (not stages)
     project.reset()
 
 

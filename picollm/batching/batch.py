@@ -27,12 +27,22 @@ class Batch:
     targets: Tensor  # [K] int64
     sequence_ids: Tensor  # [K] int64, ascending
     size: int  # B
+    chosen_targets: (
+        int  # the number of targets in the first B // 2 sequences, in a batch of pairs those of chosen responses
+    )
     reference_logps: Tensor | None = None  # [2P] float32
 
     def to(self, device: torch.device) -> "Batch":
         tensors = (to_device(tensor, device) for tensor in (self.predictors, self.targets, self.sequence_ids))
         reference = None if self.reference_logps is None else to_device(self.reference_logps, device)
-        return Batch(to_device(self.input_ids, device), self.layout.to(device), *tensors, self.size, reference)
+        return Batch(
+            to_device(self.input_ids, device),
+            self.layout.to(device),
+            *tensors,
+            self.size,
+            self.chosen_targets,
+            reference,
+        )
 
 
 def pack(sequences: Sequence[np.ndarray], prompt_lengths: Sequence[int]) -> Batch:
@@ -67,7 +77,8 @@ def _batch(
     sequence_ids = np.repeat(np.arange(len(rows)), target_counts)
     reference = None if reference_logps is None else torch.tensor(reference_logps, dtype=torch.float32)
     tensors = [torch.from_numpy(array) for array in (predictors, targets, sequence_ids)]
-    return Batch(torch.from_numpy(ids), Layout.from_rows(rows), *tensors, len(rows), reference)
+    chosen_targets = sum(target_counts[: len(rows) // 2])
+    return Batch(torch.from_numpy(ids), Layout.from_rows(rows), *tensors, len(rows), chosen_targets, reference)
 
 
 def step_rows(row_count: int, batch_size: int, seed: tuple[int, ...], step: int) -> np.ndarray:

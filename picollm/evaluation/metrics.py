@@ -93,10 +93,10 @@ def loss_floor(rows: pd.DataFrame, responses: pd.DataFrame, mix: Mapping[str, fl
     return {"sft_loss_floor": -logp / int(responses["tokens"].sum())} if np.isfinite(logp) else {}
 
 
-def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
+def pair_measures(pairs: pd.DataFrame, beta: float | None, trained: bool = True) -> dict[str, float]:
     """Of one split, as a whole and per stratum: accuracies with 95 % intervals, and the ceiling. With `beta`, that of the model's
-    training, also the accuracies of its implicit rewards, and over the split their mean margin, calibration, and how
-    much of the margin is about length."""
+    training, also the accuracies of its implicit rewards, and over the split their mean margin. If these margins are the ones that
+    training saw (`trained`), also their calibration, and how much of them is about length."""
     accuracies = {"pref_acc": (pairs["chosen_logps"], pairs["rejected_logps"])}
     numbers = {}
     if beta is not None:
@@ -104,7 +104,7 @@ def pair_measures(pairs: pd.DataFrame, beta: float | None) -> dict[str, float]:
         accuracies["reward_acc"] = tuple(rewards)
         margins = (rewards[0] - rewards[1]).to_numpy()
         numbers["margin"] = float(margins.mean())
-        if pairs["p_chosen"].notna().all():
+        if trained and pairs["p_chosen"].notna().all():
             differences = (pairs["chosen_score"] - pairs["rejected_score"]).to_numpy()
             p_chosen = pairs["p_chosen"].to_numpy(float)
             numbers |= calibration_measures(margins, differences, p_chosen)

@@ -2,13 +2,19 @@
 
 from typing import ClassVar
 
-from picollm.core.config import Positive, Settings, Weight
+from picollm.core.config import Positive, Settings, Text, Weight
 from picollm.stories.rule import Rule
 
 
 class Beta(Settings):
     section: ClassVar[str] = "dpo"
     beta: Positive
+    temporal_decay: Positive
+
+
+class Start(Settings):
+    section: ClassVar[str] = "policy"
+    init_from: Text | None
 
 
 class Labels(Settings):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,20 +164,27 @@ def _bounds(axes: Axes, numbers: Evaluation, optimum: pd.DataFrame) -> None:
 
 
 def at_equal_gain(table: pd.DataFrame) -> pd.DataFrame:
-    """kl_efficiency of each objective at each of EQUAL_GAINS, and the beta that reaches that gain: of the means over seeds, linear in
-    gain between two betas, beta on a logarithmic scale; absent beyond the gains that its betas reach."""
-    found = []
-    for name, runs in table.dropna().groupby("objective", sort=False):
-        means = runs.groupby(BETA)[MEASURES].mean().reset_index().sort_values("dpo.gain")
-        row = {"objective": name}
-        for gain in EQUAL_GAINS:
-            efficiency, log_beta = (
-                np.interp(gain, means["dpo.gain"], values, left=np.nan, right=np.nan)
-                for values in (means["dpo.kl_efficiency"], np.log(means[BETA]))
-            )
-            row |= {f"kl_efficiency at {gain}": efficiency, f"beta at {gain}": np.exp(log_beta)}
-        found.append(row)
-    return pd.DataFrame(found).sort_values(f"kl_efficiency at {EQUAL_GAINS[1]}", ascending=False, ignore_index=True)
+    """kl_efficiency of each objective at each of EQUAL_GAINS, and the beta that reaches that gain, both linear in gain, beta on a
+    logarithmic scale, between the two largest neighbouring betas whose gains enclose it. Means over seeds, of the betas at which the
+    efficiency of every seed is known; absent where no two betas enclose the gain."""
+    columns = [f"{name} at {gain}" for gain in EQUAL_GAINS for name in ("kl_efficiency", "beta")]
+    found = pd.DataFrame(columns=["objective", *columns])
+    for name, runs in table.groupby("objective", sort=False):
+        known = runs.groupby(BETA).filter(lambda of_beta: of_beta["dpo.kl_efficiency"].notna().all())
+        means = known.groupby(BETA)[MEASURES].mean().reset_index()[::-1]
+        found.loc[len(found)] = [name, *(value for gain in EQUAL_GAINS for value in _between(means, gain))]
+    return found.sort_values(columns[2], ascending=False, ignore_index=True)
+
+
+def _between(means: pd.DataFrame, gain: float) -> tuple[float, float]:
+    """kl_efficiency and beta at `gain`, from rows in falling order of beta."""
+    for (_, a), (_, b) in pairwise(means.iterrows()):
+        low, high = sorted((a["dpo.gain"], b["dpo.gain"]))
+        if low <= gain <= high and low < high:
+            share = (gain - a["dpo.gain"]) / (b["dpo.gain"] - a["dpo.gain"])
+            efficiency = a["dpo.kl_efficiency"] + share * (b["dpo.kl_efficiency"] - a["dpo.kl_efficiency"])
+            return efficiency, a[BETA] * (b[BETA] / a[BETA]) ** share
+    return np.nan, np.nan
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

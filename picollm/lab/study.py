@@ -49,7 +49,7 @@ class StudyFile(Settings):
 
     common: dict[str, Any] = Field(default_factory=dict)
     grid: list[dict[str, Any]] = Field(min_length=1)
-    seeds: dict[str, list[int]]
+    seeds: dict[str, list[int | str]]
     baseline: dict[str, Any]
 
 
@@ -59,7 +59,7 @@ class Study:
 
     path: Path
     configurations: list[dict[str, Any]]
-    seeds: list[dict[str, int]]
+    seeds: list[dict[str, int | str]]
     baseline: dict[str, Any]
 
     @property

@@ -13,6 +13,11 @@ def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     return -F.cross_entropy(logits.float(), targets, reduction="none")
 
 
+def token_kl(logps: Tensor, reference_logps: Tensor) -> Tensor:
+    """KL(p || q) of each row's distribution, from the log-probs of p and q, [N, V] each -> [N], in nats."""
+    return (logps.exp() * (logps - reference_logps)).sum(dim=-1)
+
+
 def sequence_logps(logps: Tensor, sequence_ids: Tensor, count: int) -> Tensor:
     """Sum of token log-probs per sequence: logps and sequence_ids [N] -> [count]."""
     return torch.zeros(count, dtype=logps.dtype, device=logps.device).index_add(0, sequence_ids, logps)

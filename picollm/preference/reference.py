@@ -1,4 +1,5 @@
-"""The precomputed reference log-probs, shared by all DPO runs on the same pairs, and the check that they are the policy's."""
+"""The precomputed reference log-probs, shared by all DPO runs on the same pairs with one temporal_decay, and the check that they are
+the policy's."""
 
 from collections.abc import Sequence
 from pathlib import Path

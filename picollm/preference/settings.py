@@ -11,7 +11,7 @@ from torch import Tensor
 from picollm.core.config import NonNegative, Positive, SeedNumber
 from picollm.logprobs.settings import TemporalDecay
 from picollm.preference import scores
-from picollm.preference.losses import COUPLED, LOSSES
+from picollm.preference.losses import COUPLED, LENGTHS, LOSSES
 from picollm.preference.scores import PairScores
 from picollm.training.settings import Epochs, Training
 
@@ -20,7 +20,7 @@ UNUSED = {"label_smoothing": 0.0, "divergence": "reverse_kl"}  # of every other 
 
 class Dpo(TemporalDecay, Training):
     """`seed` varies the order of training alone. `loss` is the name of a preference loss or a mapping of names to weights, whose
-    weighted sum is the loss. The settings between `beta` and `sft_weight` are those of preference/losses/; one that no chosen
+    weighted sum is the loss. The settings between `beta` and `kl_weight` are those of preference/losses/; one that no chosen
     loss uses must keep the value that turns it off. `kl_weight` adds that multiple of the KL from the reference along the
     chosen response, `sft_weight` that of the chosen response's negative log-likelihood per token. `snapshots`: how many weights
     along the run are kept for the stage track."""
@@ -57,6 +57,9 @@ class Dpo(TemporalDecay, Training):
                 f"{coupled} compares all pairs of a batch: expected dpo.micro_batch_size ({micro}) of at least "
                 f"dpo.batch_size ({batch})"
             )
+        if LENGTHS & weights.keys() and info.data.get("temporal_decay", 1) < 1:
+            names = ", ".join(sorted(LENGTHS & weights.keys()))
+            raise ValueError(f"{names} counts all tokens of a response alike: expected dpo.temporal_decay 1.0")
         return {name: float(weight) for name, weight in weights.items()}
 
     @field_validator("label_smoothing", "divergence", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma")

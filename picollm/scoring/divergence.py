@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from picollm.batching.batch import Batch
-from picollm.logprobs.logps import sequence_logps
+from picollm.logprobs.logps import sequence_logps, token_kl
 from picollm.model.transformer import Transformer
 
 # Logits computed at once: both models' distributions over a large vocabulary would take gigabytes.
@@ -26,8 +26,8 @@ def divergence(model: Transformer, reference: Transformer, batch: Batch) -> Tens
         logps, reference_logps = (
             m.lm_head(h[rows]).float().log_softmax(dim=-1) for m, h in zip((model, reference), hidden, strict=True)
         )
-        kl = (logps.exp() * (logps - reference_logps)).sum(dim=-1)
         targets = batch.targets[rows, None]
-        parts.append(torch.stack((kl, logps.gather(1, targets)[:, 0], reference_logps.gather(1, targets)[:, 0])))
+        sampled = (table.gather(1, targets)[:, 0] for table in (logps, reference_logps))
+        parts.append(torch.stack((token_kl(logps, reference_logps), *sampled)))
     values = torch.cat(parts, dim=1)
     return torch.stack([sequence_logps(value, batch.sequence_ids, batch.size) for value in values], dim=1)

@@ -54,21 +54,40 @@ def test_an_objective_is_a_loss_with_the_settings_that_vary_and_failed_and_forme
     ]
 
 
+COLUMNS = ["objective", "dpo.beta", "dpo.seed", "dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
+
+
 def test_efficiency_at_equal_gain_is_that_between_the_two_nearest_betas():
     rows = [
         *[("sigmoid", 4.0, seed, 0.5, 1.0, efficiency) for seed, efficiency in ((1, 0.6), (2, 0.4))],
         ("sigmoid", 1.0, 1, 0.7, 2.0, 0.3),  # of one seed; the mean at beta 4 is 0.5
         ("sigmoid", 0.5, 1, 0.8, 3.0, 0.2),
+        ("hinge", 2.0, 1, 0.1, 0.5, None),  # of no clear gain, and left out: nothing lies on the other side of the next
         ("hinge", 1.0, 1, 0.7, 2.0, 0.9),
-        ("hinge", 2.0, 1, 0.1, 0.5, None),  # of no clear gain, and left out: nothing lies on its other side
     ]
-    columns = ["objective", "dpo.beta", "dpo.seed", "dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
-    found = at_equal_gain(pd.DataFrame(rows, columns=columns)).set_index("objective")
+    found = at_equal_gain(pd.DataFrame(rows, columns=COLUMNS)).set_index("objective")
     assert found.loc["sigmoid", "kl_efficiency at 0.6"] == pytest.approx(0.4)
     assert found.loc["sigmoid", "beta at 0.6"] == pytest.approx(2)
     assert found.loc["sigmoid", "kl_efficiency at 0.75"] == pytest.approx(0.25)
     assert found.loc["sigmoid", "beta at 0.75"] == pytest.approx(0.5**0.5)
     assert found.loc[:, "kl_efficiency at 0.9"].isna().all() and found.loc["hinge"].isna().all()
+
+
+def test_of_two_branches_that_reach_a_gain_the_one_of_larger_beta_is_reported():
+    rows = [("sigmoid", 4.0, 1, 0.5, 1, 0.6), ("sigmoid", 1.0, 1, 0.9, 2, 0.4), ("sigmoid", 0.25, 1, 0.6, 3, 0.1)]
+    found = at_equal_gain(pd.DataFrame(rows, columns=COLUMNS))
+    assert found.loc[0, "kl_efficiency at 0.75"] == pytest.approx(0.6 - 0.2 * 0.25 / 0.4)
+    assert found.loc[0, "beta at 0.75"] == pytest.approx(4 ** (1 - 0.25 / 0.4))
+
+
+def test_a_beta_with_a_seed_of_unknown_efficiency_is_left_out():
+    rows = [("sigmoid", 4.0, 1, 0.5, 1, 0.6), ("sigmoid", 4.0, 2, 0.1, 1, None), ("sigmoid", 1.0, 1, 0.9, 2, 0.4)]
+    assert at_equal_gain(pd.DataFrame(rows, columns=COLUMNS)).loc[0].isna().sum() == 6
+
+
+def test_without_any_known_efficiency_every_value_is_absent():
+    rows = [("sigmoid", 4.0, 1, 0.5, 1, None), ("sigmoid", 1.0, 1, 0.9, 2, None)]
+    assert at_equal_gain(pd.DataFrame(rows, columns=COLUMNS)).loc[0].isna().sum() == 6
 
 
 def test_a_loss_or_beta_that_a_study_does_not_vary_is_that_of_the_workspace(study):

@@ -44,18 +44,18 @@ def decayed(model, prompt, response, decay):
     return sum(decay**k * logp.item() for k, logp in enumerate(logps))
 
 
-@pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm"])
-def test_with_temporal_decay_the_loss_sees_decayed_log_probs_and_lengths_and_the_log_whole_ones(loss):
+def test_with_temporal_decay_the_loss_sees_decayed_log_probs_and_the_sft_term_and_the_log_whole_ones():
     model, rows, beta, decay = tiny_model(), pair_rows(3), 0.3, 0.7
-    sums = preference(dpo(loss=loss, beta=beta, temporal_decay=decay))(model, rows.batch(np.arange(3)))
+    sums = preference(dpo(beta=beta, temporal_decay=decay, sft_weight=0.5))(model, rows.batch(np.arange(3)))
     expected, whole = 0.0, [0.0, 0.0]
     for pair in range(3):
         ratios = []
         for side, responses in enumerate((rows.chosen, rows.rejected)):
             response = responses[pair]
-            ratio = decayed(model, rows.prompts[pair], response, decay) - rows.reference_logps[pair, side]
-            ratios.append(ratio / sum(decay**k for k in range(len(response))) if loss == "sigmoid_norm" else ratio)
-            whole[side] += decayed(model, rows.prompts[pair], response, 1.0)
+            ratios.append(decayed(model, rows.prompts[pair], response, decay) - rows.reference_logps[pair, side])
+            logps = decayed(model, rows.prompts[pair], response, 1.0)
+            whole[side] += logps
+            expected -= 0.5 * logps / len(response) if side == 0 else 0
         expected += math.log(1 + math.exp(-beta * (ratios[0] - ratios[1])))
     assert sums.loss.item() == pytest.approx(expected, abs=1e-4)
     assert sums.metrics["logps/chosen"].item() == pytest.approx(whole[0], abs=1e-4)
@@ -91,7 +91,7 @@ def test_the_kl_term_trains_the_policy_and_not_its_reference():
     assert all(parameter.grad is None for parameter in reference.parameters())
 
 
-def test_the_preference_loss_is_a_metric_only_if_the_loss_has_an_sft_term():
+def test_the_preference_loss_is_a_metric_only_if_the_loss_has_a_term_beside_it():
     plain, mixed = (
         preference(dpo(beta=0.3, sft_weight=weight))(tiny_model(), pair_rows(4).batch(np.arange(4)))
         for weight in (0.0, 0.7)

@@ -12,7 +12,7 @@ import pytest
 from picollm.core import files
 from picollm.preference.objective import preference
 from picollm.training.run import History
-from tests.tiny import dpo, pair_rows
+from tests.tiny import dpo, pair_rows, tiny_model
 from tests.training.test_loop import finish, make_run
 
 ROOT = Path(__file__).parents[2]
@@ -42,9 +42,16 @@ def test_history_is_written_as_dense_csv_and_numbers_without_a_time(tmp_path):
     assert numbers["parameters"] == sum(parameter.numel() for parameter in run.model.parameters())
 
 
-@pytest.mark.parametrize(("sft_weight", "columns"), [(0.0, REWARDS), (0.5, [*REWARDS, "preference_loss"])])
-def test_the_columns_of_a_preference_run_have_trls_names(sft_weight, columns, tmp_path):
-    run = make_run(None, preference(dpo(sft_weight=sft_weight)), pair_rows(10), pair_rows(5), steps=2)
+@pytest.mark.parametrize(
+    ("terms", "columns"),
+    [
+        ({}, REWARDS),
+        ({"sft_weight": 0.5}, [*REWARDS, "preference_loss"]),
+        ({"kl_weight": 0.5}, [*REWARDS, "kl/chosen", "preference_loss"]),
+    ],
+)
+def test_the_columns_of_a_preference_run_have_trls_names(terms, columns, tmp_path):
+    run = make_run(None, preference(dpo(**terms), tiny_model(seed=1)), pair_rows(10), pair_rows(5), steps=2)
     finish(run).write(run, str(tmp_path), str(tmp_path / "metrics.json"))
     train, validation = (read_csv(tmp_path / f"{name}.csv") for name in ("train", "val"))
     assert list(validation) == ["step", "loss", *columns]

@@ -26,4 +26,5 @@ LOSSES = {
     "simpo": reference_free.simpo,
     "orpo": reference_free.orpo,
 }
+LENGTHS = {"ipo_norm", "sigmoid_norm", "r_dpo", "simpo", "orpo"}  # use the responses' numbers of tokens
 COUPLED = {"aot", "aot_unpaired"}  # a pair's loss depends on the other pairs of its batch
