@@ -204,7 +204,8 @@ def test_a_second_round_starts_from_the_imported_policy_and_leaves_the_sft_model
 def test_a_term_of_the_objective_reruns_dpo_and_a_temporal_decay_the_reference_too(project, change, stages):
     before = project.metrics()
     output = project.run("dvc", "exp", "run", "-S", change)
-    assert project.ran(output) == {"check", *AFTER_DPO} | stages
+    # Where no step improves, the kept policy is the initial one, whose samples DVC may have from an earlier experiment.
+    assert {"dpo"} | stages <= project.ran(output) <= {"check", *AFTER_DPO} | stages
     assert project.metrics()["dpo.kl"] != before["dpo.kl"]
     assert ("dpo.calibration" in project.metrics()) == (not stages)
     project.reset()
