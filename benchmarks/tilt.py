@@ -1,6 +1,6 @@
 """What has DPO learned to raise? python -m benchmarks.tilt
 
-In a folder with a complete `dvc repro`, in five minutes on one core. Prints
+In a folder with a complete `dvc repro`, in two minutes on one core. Prints
 
 - how few positions of DPO's samples hold its KL from SFT, and what part of it the classes of the rule's lexicon hold (dread, comfort and
   neither: the KL between the shares of the three);

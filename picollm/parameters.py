@@ -5,7 +5,7 @@ from pathlib import Path
 from picollm.core.config import Parameters, Seed, Settings
 from picollm.core.errors import ParamsError
 from picollm.datagen.settings import Corpus, Preferences, SftData, Stories
-from picollm.evaluation.settings import Beta, Labels, Start, Tones
+from picollm.evaluation.settings import ImplicitReward, Labels, Start, Tones
 from picollm.inference.candidates import Labelling
 from picollm.inference.settings import Limits, Reader, Sample
 from picollm.logprobs.settings import Score, TemporalDecay
@@ -17,7 +17,7 @@ from picollm.training.settings import Parallel, Pretrain, Sft
 SETTINGS = (
     *(Seed, Compute, Parallel, Truncation, TokenizerSettings, NewTokens),
     *(Corpus, Stories, SftData, Preferences, Tones, InitFrom, PolicyFrom, ModelShape, Pretrain, Sft, Dpo),
-    *(Limits, Sample, Reader, Score, TemporalDecay, Labelling, Beta, Labels, Start),
+    *(Limits, Sample, Reader, Score, TemporalDecay, Labelling, ImplicitReward, Labels, Start),
 )
 
 

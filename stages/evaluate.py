@@ -4,12 +4,12 @@ import pandas as pd
 
 from picollm.core import config, entry, files
 from picollm.evaluation import metrics, rows, tables, track
-from picollm.evaluation.settings import Beta, Labels, Start, Tones
+from picollm.evaluation.settings import ImplicitReward, Labels, Start, Tones
 from picollm.evaluation.tables import MODELS, POLICY, REFERENCE
 
 
 def main():
-    p = config.load(Beta, Start, Tones, Labels)
+    p = config.load(ImplicitReward, Start, Tones, Labels)
     rule = p.preferences.rule
     # Whether DPO trained the margins that are measured here: those of whole responses, against the SFT model.
     trained = p.policy.init_from is None and p.dpo.temporal_decay == 1

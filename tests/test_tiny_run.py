@@ -183,9 +183,8 @@ def test_snapshots_are_tracked_and_the_last_has_the_kl_of_the_model_that_is_kept
 
 def test_a_second_round_starts_from_the_imported_policy_and_leaves_the_sft_model_alone(project):
     first = project.folder / "data/raw/round1"
-    shutil.copytree(
-        project.folder / "models/base", first
-    )  # of the same shape and tokenizer, and far from the SFT model
+    # The base model has the SFT model's shape and tokenizer, and is far from it.
+    shutil.copytree(project.folder / "models/base", first)
     output = project.run("dvc", "exp", "run", "-S", "policy.init_from=data/raw/round1")
     assert {"import_models", "candidates", "reference", *AFTER_DPO} <= project.ran(output)
     untouched = {"tokenize", "pretrain", "sft", "sample@base", "sample@sft", "score@base", "score@sft"}

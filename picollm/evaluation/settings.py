@@ -6,7 +6,7 @@ from picollm.core.config import Positive, Settings, Text, Weight
 from picollm.stories.rule import Rule
 
 
-class Beta(Settings):
+class ImplicitReward(Settings):
     section: ClassVar[str] = "dpo"
     beta: Positive
     temporal_decay: Positive
