@@ -94,7 +94,9 @@ class Example:
 
 
 def make_shape(vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, context: int) -> ModelConfig:
-    return ModelConfig(vocabulary, hidden, intermediate, layers, heads, heads, context, 10000.0, 1e-5, True)
+    return ModelConfig(
+        vocabulary, hidden, intermediate, layers, heads, heads, hidden // heads, context, 10000.0, 1e-5, True
+    )
 
 
 def all_jobs(device: str) -> dict[str, Job]:
@@ -186,7 +188,7 @@ def _sample(job: Job, model: Transformer) -> list[int]:
     """Tokens sampled for each prompt, end-of-text included."""
     prompts = [example.prompt.tolist() for example in examples(job)]
     seeds = [[row] for row in range(job.rows)]
-    completions = generate(model, prompts, seeds, job.response, 1.0, 1.0, EOS, job.micro_batch_size)
+    completions = generate(model, prompts, seeds, job.response, 1.0, 1.0, [EOS], job.micro_batch_size)
     return [len(completion.ids) + completion.ended for (completion,) in completions]
 
 
@@ -284,7 +286,7 @@ def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device)
 
     def check() -> list[float]:
         seeds = [[0]] * len(prompts)
-        completions = generate(greedy, prompts, seeds, CHECK_TOKENS, 0.0, 1.0, -1, len(prompts))
+        completions = generate(greedy, prompts, seeds, CHECK_TOKENS, 0.0, 1.0, [-1], len(prompts))
         return [*(token for (completion,) in completions for token in completion.ids), sum(_sample(job, model))]
 
     return Work(check, lambda: _sample(job, model))

@@ -12,7 +12,8 @@ from picollm.datagen.describe import describe_preferences
 from picollm.inference.candidates import Labelling, policy_pairs
 from picollm.inference.settings import Limits
 from picollm.model import runtime
-from picollm.model.directory import load_model_and_tokenizer, read_config
+from picollm.model.config_json import read_config
+from picollm.model.directory import load_model_and_tokenizer
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
 from picollm.text.tokenizer import load_tokenizer

@@ -27,7 +27,9 @@ def tiny_model(seed: int = 0, **changes) -> Transformer:
         "rms_norm_eps": 1e-5,
         "tie_word_embeddings": True,
     }
-    model = Transformer(ModelConfig(**{**shape, **changes}))
+    shape |= changes
+    shape.setdefault("head_dim", shape["hidden_size"] // shape["num_attention_heads"])
+    model = Transformer(ModelConfig(**shape))
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         if parameter.ndim == 2:

@@ -1,7 +1,7 @@
 """Read and write model directories: config.json, model.safetensors, generation_config.json and the tokenizer's files.
 
-The format is that of a Hugging Face Llama: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion to
-GGUF. Nothing is unpickled.
+The format is that of Hugging Face: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion to GGUF. Nothing is
+unpickled.
 """
 
 import os
@@ -9,93 +9,23 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from picollm.core import files
-from picollm.core.config import Positive, Size
 from picollm.core.errors import CheckpointError, DataError, shown
-from picollm.model.settings import MAX_PARAMETERS, Layers
+from picollm.model.config_json import CONFIG, config_json, generation_json, read_config
+from picollm.model.settings import MAX_PARAMETERS
 from picollm.model.shape import ModelConfig
 from picollm.model.transformer import Transformer
 from picollm.text.tokenizer import Tokenizer, load_tokenizer
 
-WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 HASH = re.compile(r"[0-9a-f]{30,64}")  # name of a file in the caches of DVC and of the Hugging Face hub
-
-
-class RopeParameters(BaseModel):
-    """Where newer config.json files keep rope_theta; scaled rotary embeddings are not supported."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    rope_type: Literal["default"] = "default"
-    rope_theta: Positive | None = None
-
-
-class LlamaConfig(BaseModel):
-    """The keys of a transformers Llama config.json that change what the model computes; other keys are ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, protected_namespaces=())
-
-    model_type: Literal["llama"]
-    vocab_size: Size
-    hidden_size: Size
-    intermediate_size: Size
-    num_hidden_layers: Layers
-    num_attention_heads: Size
-    num_key_value_heads: Size | None = None
-    head_dim: Size | None = None
-    max_position_embeddings: Size
-    rope_theta: Positive | None = None
-    rope_parameters: RopeParameters | None = None
-    rope_scaling: None = None
-    rms_norm_eps: Positive = 1e-6
-    tie_word_embeddings: bool = False
-    hidden_act: Literal["silu"] = "silu"
-    attention_bias: Literal[False] = False
-    mlp_bias: Literal[False] = False
-    quantization_config: None = None
-
-
-def read_config(folder: Path) -> ModelConfig:
-    """The ModelConfig of a directory's config.json. Raises CheckpointError for a model other than a supported Llama."""
-    path = folder / CONFIG
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{path}: no such file; expected a Hugging Face Llama directory")
-    try:
-        config = LlamaConfig.model_validate(files.read_json(path))
-    except DataError as error:
-        raise CheckpointError(str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ": ".join([str(path), *map(str, first["loc"])])
-        raise CheckpointError(f"{where}: {first['msg']} (found {shown(first['input'])})") from None
-    rope = config.rope_parameters or RopeParameters()
-    shape = ModelConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads or config.num_attention_heads,
-        max_position_embeddings=config.max_position_embeddings,
-        rope_theta=config.rope_theta or rope.rope_theta or 10000.0,
-        rms_norm_eps=config.rms_norm_eps,
-        tie_word_embeddings=config.tie_word_embeddings,
-    )
-    problem = shape.problem()
-    if problem is None and config.head_dim not in (None, shape.head_dim):
-        problem = f"head_dim {config.head_dim}; expected hidden_size / num_attention_heads = {shape.head_dim}"
-    if problem:
-        raise CheckpointError(f"{path}: {problem}")
-    return shape
 
 
 def load_model(folder: str | Path) -> Transformer:
@@ -170,8 +100,8 @@ def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> 
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     draft.chmod(0o755)
     try:
-        files.write_json(draft / CONFIG, _config_json(model, tokenizer))
-        files.write_json(draft / "generation_config.json", _generation_json(model.config, tokenizer))
+        files.write_json(draft / CONFIG, config_json(model.config, tokenizer))
+        files.write_json(draft / "generation_config.json", generation_json(model.config, tokenizer))
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         if model.config.tie_word_embeddings:
             del state[HEAD]
@@ -182,41 +112,6 @@ def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> 
         os.replace(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _config_json(model: Transformer, tokenizer: Tokenizer) -> dict:
-    config = model.config
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "head_dim": config.head_dim,
-        "max_position_embeddings": config.max_position_embeddings,
-        "rope_theta": config.rope_theta,
-        "rms_norm_eps": config.rms_norm_eps,
-        "tie_word_embeddings": config.tie_word_embeddings,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "bos_token_id": tokenizer.bos_id,
-        "eos_token_id": tokenizer.eos_id,
-        "pad_token_id": tokenizer.pad_id,
-        "torch_dtype": "float32",
-    }
-
-
-def _generation_json(config: ModelConfig, tokenizer: Tokenizer) -> dict:
-    return {
-        "bos_token_id": tokenizer.bos_id,
-        "eos_token_id": tokenizer.eos_id,
-        "pad_token_id": tokenizer.pad_id,
-        "max_length": config.max_position_embeddings,
-    }
 
 
 def _refuse_outside_links(folder: Path) -> None:
@@ -239,7 +134,7 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     index = folder / INDEX
     if not index.is_file():
-        raise CheckpointError(f"{folder / WEIGHTS}: no such file; expected a Hugging Face Llama directory")
+        raise CheckpointError(f"{folder / WEIGHTS}: no such file; expected a Hugging Face model directory")
     try:
         content = files.read_json(index)
     except DataError as error:

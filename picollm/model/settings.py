@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from picollm.core.config import Positive, Settings, Size, Text
-from picollm.model.shape import ModelConfig
+from picollm.model.shape import ModelConfig, default_head_dim
 
 RAW = Path("data/raw")
 Layers = Annotated[int, Field(ge=1, le=1024)]
@@ -36,7 +36,8 @@ class ModelShape(Settings):
         return self
 
     def config(self, vocab_size: int) -> ModelConfig:
-        return ModelConfig(vocab_size=vocab_size, **self.model_dump())
+        head_dim = default_head_dim(self.hidden_size, self.num_attention_heads)
+        return ModelConfig(vocab_size=vocab_size, head_dim=head_dim, **self.model_dump())
 
 
 def _expect_in_raw(path: str) -> str:
