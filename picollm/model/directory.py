@@ -18,7 +18,6 @@ from picollm.core import files
 from picollm.core.errors import CheckpointError, DataError, shown
 from picollm.model.config_json import CONFIG, config_json, generation_json, read_config
 from picollm.model.settings import MAX_PARAMETERS
-from picollm.model.shape import ModelConfig
 from picollm.model.transformer import Transformer
 from picollm.text.tokenizer import Tokenizer, load_tokenizer
 
@@ -78,17 +77,12 @@ def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer
         )
     _refuse_outside_links(folder)
     tokenizer = load_tokenizer(folder)
-    check_vocabulary(read_config(folder), tokenizer, folder)
-    return load_model(folder), tokenizer
-
-
-def check_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
-    """Raise CheckpointError if the tokenizer has more tokens than the model's vocabulary, which may be padded."""
-    if config.vocab_size < tokenizer.vocab_size:
+    vocab_size = read_config(folder).vocab_size  # which may be padded above the tokenizer's
+    if vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
-            f"{folder / CONFIG}: vocab_size is {config.vocab_size}; expected at least {tokenizer.vocab_size}, the tokens of "
-            "the tokenizer"
+            f"{folder / CONFIG}: vocab_size is {vocab_size}; expected at least {tokenizer.vocab_size}, the tokens of the tokenizer"
         )
+    return load_model(folder), tokenizer
 
 
 def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> None:

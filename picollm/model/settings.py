@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from picollm.core.config import Positive, Settings, Size, Text
+from picollm.model.hub import HUB_ID
 from picollm.model.shape import ModelConfig, default_head_dim
 
 RAW = Path("data/raw")
@@ -40,13 +41,16 @@ class ModelShape(Settings):
         return ModelConfig(vocab_size=vocab_size, head_dim=head_dim, **self.model_dump())
 
 
-def _expect_in_raw(path: str) -> str:
-    if RAW.resolve() not in Path(path).resolve().parents or not os.path.isdir(path):
-        raise ValueError(f"expected a directory in {RAW}/, whose content DVC tracks; copy it there")
+def _expect_in_raw_or_hub_id(path: str) -> str:
+    in_raw = RAW.resolve() in Path(path).resolve().parents and os.path.isdir(path)
+    if not in_raw and (os.path.isdir(path) or not HUB_ID.fullmatch(path)):
+        raise ValueError(
+            f"expected a directory in {RAW}/, whose content DVC tracks, or a model of the Hugging Face hub, ORG/NAME@REVISION"
+        )
     return path
 
 
-Checkpoint = Annotated[Text, AfterValidator(_expect_in_raw)]
+Checkpoint = Annotated[Text, AfterValidator(_expect_in_raw_or_hub_id)]
 
 
 class InitFrom(Settings):
