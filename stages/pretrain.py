@@ -50,7 +50,8 @@ def main():
     )
     history = History()
     for step in fit(run, history, state):
-        print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
+        if tokenizer.bos:  # a base without bos has nothing that the first token could follow
+            print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
     write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/details/pretrain.json")
     state.remove()
     distributed.shutdown()
