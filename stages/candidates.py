@@ -25,7 +25,7 @@ def main():
     p = config.load(Seed, Truncation, Labelling, Limits)
     initial = initial_policy(Path("data/policy/model"), Path("models/sft"))
     shutil.rmtree("models/initial", ignore_errors=True)
-    shutil.copytree(initial, "models/initial")
+    shutil.copytree(initial, "models/initial", ignore=shutil.ignore_patterns("adapter"))
     pairs, numbers = {}, {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")

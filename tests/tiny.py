@@ -86,7 +86,7 @@ def dpo(**changes) -> Dpo:
         "epochs": 1.0,
     }
     settings |= dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
-    settings |= {"temporal_decay": 1.0, "kl_weight": 0.0, "sft_weight": 0.0, "snapshots": 0}
+    settings |= {"lora": None, "temporal_decay": 1.0, "kl_weight": 0.0, "sft_weight": 0.0, "snapshots": 0}
     return Dpo(**{**training().model_dump(), **settings, **changes})
 
 

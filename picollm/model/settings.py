@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from picollm.core.config import Positive, Settings, Size, Text
 from picollm.model.hub import HUB_ID
@@ -66,6 +66,24 @@ class PolicyFrom(Settings):
 
     section: ClassVar[str] = "policy"
     init_from: Checkpoint | None
+
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Lora(Settings):
+    """Low-rank adapters of the projections `targets` of every layer; their output counts alpha / rank."""
+
+    rank: Annotated[int, Field(ge=1, le=4096)]
+    alpha: Positive
+    targets: Annotated[list[Literal[PROJECTIONS]], Field(min_length=1)]
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("expected each projection once")
+        return value
 
 
 class Compute(Settings):
