@@ -5,7 +5,9 @@ import shutil
 import sys
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from picollm.evaluation.metrics import HEADLINE
 from tests.project import AFTER_DPO, STAGES, make_project
@@ -207,6 +209,25 @@ def test_a_term_of_the_objective_reruns_dpo_and_a_temporal_decay_the_reference_t
     assert {"dpo"} | stages <= project.ran(output) <= {"check", *AFTER_DPO} | stages
     assert project.metrics()["dpo.kl"] != before["dpo.kl"]
     assert ("dpo.calibration" in project.metrics()) == (not stages)
+    project.reset()
+
+
+def test_adapters_are_merged_into_the_model_and_kept_beside_it(project):
+    changes = [f"{stage}.lora={{rank: 2, alpha: 6, targets: [q_proj, down_proj]}}" for stage in ("sft", "dpo")]
+    output = project.run("dvc", "exp", "run", "-S", changes[0], "-S", changes[1], "-S", "dpo.kl_weight=0.1")
+    assert "sft" in project.ran(output) and "pretrain" not in project.ran(output)
+    for name, base in (("sft", "base"), ("dpo", "initial")):
+        before, after = (load_file(project.folder / f"models/{model}/model.safetensors") for model in (base, name))
+        adapter = load_file(project.folder / f"models/{name}/adapter/adapter_model.safetensors")
+        for key, weight in before.items():
+            prefix = f"base_model.model.{key.removesuffix('.weight')}.lora"
+            change = (
+                3 * adapter[f"{prefix}_B.weight"] @ adapter[f"{prefix}_A.weight"]
+                if f"{prefix}_A.weight" in adapter
+                else 0
+            )
+            assert torch.allclose(after[key], weight + change, atol=1e-6), key
+        assert len(adapter) == 2 * 2 * 2 and any(tensor.any() for key, tensor in adapter.items() if "lora_B" in key)
     project.reset()
 
 
