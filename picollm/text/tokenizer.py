@@ -367,7 +367,8 @@ def _special_token(role: str, tokenizer: tokenizers.Tokenizer, config: dict, mod
     names = [tokenizer.id_to_token(i) for i in ids] or special
     if len(names) != 1:
         raise TokenizerError(
-            f"{path.parent}: no {role} token; expected {role}_token in {CONFIG_FILE} or {key} in {MODEL_CONFIG_FILE}"
+            f"{path.parent}: no {role} token; expected {role}_token in {CONFIG_FILE}{' (null for none)' * (role == 'bos')} or {key} in "
+            f"{MODEL_CONFIG_FILE}"
         )
     return names[0]
 

@@ -66,6 +66,15 @@ def test_transformers_reads_the_directory_with_equal_logits_and_ids(folder, toke
     assert theirs.generation_config.eos_token_id == tokenizer.eos_id
 
 
+def test_a_list_of_eos_ids_is_saved_for_the_next_stage_and_for_generation(folder, tmp_path):
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [0, 7]}))
+    model, tokenizer = load_model_and_tokenizer(folder)
+    save_model(tmp_path / "again", model, tokenizer)
+    assert load_model_and_tokenizer(tmp_path / "again")[1].stop_ids == [0, 7]
+    transformers = pytest.importorskip("transformers")
+    assert transformers.GenerationConfig.from_pretrained(tmp_path / "again").eos_token_id == [0, 7]
+
+
 def test_a_directory_that_transformers_saved_loads_with_equal_logits(tmp_path):
     transformers = pytest.importorskip("transformers")
     config = transformers.LlamaConfig(

@@ -414,7 +414,7 @@ def test_single_special_token_serves_for_all_three(folder, tmp_path):
         (
             None,
             None,
-            "no bos token; expected bos_token in tokenizer_config.json or bos_token_id in config.json",
+            r"no bos token; expected bos_token in tokenizer_config.json \(null for none\) or bos_token_id in config.json",
         ),
         ({"bos_token": "<s>"}, None, "no eos token"),
         (
