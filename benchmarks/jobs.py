@@ -51,7 +51,7 @@ SETTINGS = Training(
 UNUSED = dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
 PREFERENCE = Dpo(
     **dict(SETTINGS), **UNUSED, seed=1, loss="sigmoid", beta=BETA, label_smoothing=0.0, divergence="reverse_kl",
-    temporal_decay=1.0, kl_weight=0.0, sft_weight=0.0, snapshots=0, epochs=1.0,
+    temporal_decay=1.0, kl_weight=0.0, sft_weight=0.0, lora=None, snapshots=0, epochs=1.0,
 )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def tiny(job: Job) -> Job:
     shape = replace(
         job.shape, vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
     )
-    shape = replace(shape, num_key_value_heads=4)
+    shape = replace(shape, num_key_value_heads=4, head_dim=8)
     rows = min(job.rows, 6)
     prompt = min(job.prompt, 12)
     return replace(job, shape=shape, rows=rows, prompt=prompt, response=11, micro_batch=min(job.micro_batch, 4))
@@ -217,8 +217,10 @@ def flops(job: Job, folder: Path) -> float:
     logits without a loss, recomputation and online reference passes are not counted.
     """
     shape = job.shape
-    hidden, kv = shape.hidden_size, 2 * shape.hidden_size * shape.num_key_value_heads * shape.head_dim
-    matrices = kv + 2 * hidden * hidden + 3 * hidden * shape.intermediate_size
+    hidden = shape.hidden_size
+    queries, keys = (heads * shape.head_dim for heads in (shape.num_attention_heads, shape.num_key_value_heads))
+    kv = 2 * hidden * keys
+    matrices = kv + 2 * hidden * queries + 3 * hidden * shape.intermediate_size
     if job.kind == "sample":
         parts = [(len(example.prompt), [n]) for example, n in zip(examples(job), lengths(folder), strict=True)]
     else:

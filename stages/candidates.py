@@ -51,7 +51,7 @@ def initial_policy(imported: Path, sft: Path) -> Path:
             f"policy.init_from: {imported}: another shape than {sft}; expected a policy trained from it"
         )
     tokenizers = [load_tokenizer(folder) for folder in (imported, sft)]
-    same_ids = len({(tokenizer.bos_id, tokenizer.eos_id) for tokenizer in tokenizers}) == 1
+    same_ids = len({(tokenizer.bos_id, *sorted(tokenizer.stop_ids)) for tokenizer in tokenizers}) == 1
     # Compared as JSON: other libraries write the same tokenizer with other line breaks.
     if not same_ids or files.read_json(imported / TOKENIZER) != files.read_json(sft / TOKENIZER):
         raise CheckpointError(

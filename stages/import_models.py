@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from picollm.core import config, entry, files
-from picollm.model.directory import load_model_and_tokenizer
-from picollm.model.hub import PATTERNS, download
+from picollm.model.directory import INDEX, TEXTS, load_model_and_tokenizer, weight_files
+from picollm.model.hub import download
 from picollm.model.settings import InitFrom, PolicyFrom
 
 
@@ -28,7 +28,11 @@ def import_model(init_from: str | None, folder: Path) -> None:
             origin["commit"] = source.name
         load_model_and_tokenizer(source)
         (folder / "model").mkdir(parents=True)
-        for path in sorted(path for pattern in PATTERNS for path in source.glob(pattern)):
+        for path in [
+            *(path for pattern in TEXTS for path in source.glob(pattern)),
+            *source.glob(INDEX),
+            *weight_files(source),
+        ]:
             shutil.copyfile(path, folder / "model" / path.name)
     files.write_json(folder / "init_from.json", origin)
 

@@ -28,7 +28,8 @@ def main():
     device = distributed.set_up(False, "float32")
     model, reference = tiny_model(), tiny_model(seed=1).requires_grad_(False)
     if objective == "lora":
-        reference, model = model, with_adapters(model, Lora(rank=2, alpha=4.0, targets=["q_proj", "down_proj"]), seed=1)
+        reference = tiny_model(model_type="qwen3", attention_bias=True)
+        model = with_adapters(reference, Lora(rank=2, alpha=4.0, targets=["q_proj", "down_proj"]), seed=1)
     distributed.place(model, device, strategy)
     if objective in ("preference", "lora"):
         distributed.place(reference, device, strategy)

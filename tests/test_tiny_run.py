@@ -10,7 +10,10 @@ import yaml
 from safetensors.torch import load_file
 
 from picollm.evaluation.metrics import HEADLINE
+from picollm.model.directory import save_model
+from picollm.text.tokenizer import load_tokenizer
 from tests.project import AFTER_DPO, STAGES, make_project
+from tests.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +231,22 @@ def test_adapters_are_merged_into_the_model_and_kept_beside_it(project):
             )
             assert torch.allclose(after[key], weight + change, atol=1e-6), key
         assert len(adapter) == 2 * 2 * 2 and any(tensor.any() for key, tensor in adapter.items() if "lora_B" in key)
+    project.reset()
+
+
+def test_a_base_without_bos_goes_through_every_stage_in_its_own_architecture(project):
+    base = project.folder / "data/raw/qwen"
+    vocabulary = json.loads((project.folder / "models/base/config.json").read_text())["vocab_size"]
+    model = tiny_model(model_type="qwen3", vocab_size=vocabulary, max_position_embeddings=1024)
+    save_model(base, model, load_tokenizer(project.folder / "models/base"))
+    config = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps(config | {"bos_token": None}))
+    output = project.run("dvc", "exp", "run", "-S", "pretrain.init_from=data/raw/qwen")
+    assert {"import_models", "tokenize", "pretrain", "sft", *AFTER_DPO} <= project.ran(output)
+    for name in ("base", "sft", "dpo"):
+        described = json.loads((project.folder / f"models/{name}/config.json").read_text())
+        assert (described["model_type"], described["bos_token_id"]) == ("qwen3", None)
+    shutil.rmtree(base)
     project.reset()
 
 

@@ -31,8 +31,8 @@ def tiny_model(seed: int = 0, **changes) -> Transformer:
     shape.setdefault("head_dim", shape["hidden_size"] // shape["num_attention_heads"])
     model = Transformer(ModelConfig(**shape))
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        if parameter.ndim == 2:
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 or name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.2, generator=generator)
     return model
 

@@ -21,12 +21,18 @@ CLASSES = {
     "qwen3": "Qwen3ForCausalLM",
 }
 QWEN = ("qwen2", "qwen3")
+# Of keys that a file may lack; those of transformers. Without key-value heads a Llama has as many as heads of queries.
+DEFAULTS = {
+    "mistral": {"num_key_value_heads": 8, "sliding_window": 4096},
+    "qwen2": {"num_key_value_heads": 32, "sliding_window": 4096},
+    "qwen3": {"num_key_value_heads": 32, "sliding_window": 4096, "head_dim": 128},
+}
 
 
 class RopeParameters(BaseModel):
     """rope_parameters of transformers 5, and rope_scaling of earlier versions, which keep rope_theta beside it."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     rope_type: Literal["default", "linear", "llama3"] = "default"
     rope_theta: Positive | None = None
@@ -39,8 +45,8 @@ class RopeParameters(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _old_name(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "type" in value and "rope_type" not in value:
-            return value | {"rope_type": value["type"]}
+        if isinstance(value, dict) and "type" in value:
+            return {"rope_type": value["type"]} | {name: item for name, item in value.items() if name != "type"}
         return value
 
     @model_validator(mode="after")
@@ -81,27 +87,33 @@ class ConfigFile(BaseModel):
     rope_theta: Positive | None = None
     rope_parameters: RopeParameters | None = None
     rope_scaling: RopeParameters | None = None
+    partial_rotary_factor: Literal[1.0] | None = None
     rms_norm_eps: Positive = 1e-6
     tie_word_embeddings: bool = False
     hidden_act: Literal["silu"] = "silu"
     attention_bias: bool = False
     mlp_bias: bool = False
     use_sliding_window: bool = False
-    sliding_window: Size | None = 4096  # transformers' default; real files name it
+    sliding_window: Size | None = None
     quantization_config: None = None
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
         name = value.get("model_type") if isinstance(value, dict) else None
-        if isinstance(name, str) and name not in CLASSES:
+        if not isinstance(name, str):
+            return value
+        if name not in CLASSES:
             raise ValueError(f"model_type {shown(name)} is not supported; expected one of {', '.join(CLASSES)}")
-        return value
+        return DEFAULTS.get(name, {}) | value
 
     def config(self) -> ModelConfig:
         """Raises ValueError for inconsistent sizes. Sliding-window attention is full attention as far as the window, so the context
         ends there."""
-        rope = self.rope_parameters or self.rope_scaling or RopeParameters()
+        rope = self.rope_scaling or self.rope_parameters or RopeParameters()  # in transformers' order
+        head_dim = None
+        if self.head_dim is None or self.model_type == "llama":  # transformers demands it of every Llama
+            head_dim = default_head_dim(self.hidden_size, self.num_attention_heads)
         context = self.max_position_embeddings
         if self.sliding_window and (self.model_type == "mistral" or self.use_sliding_window):
             context = min(context, self.sliding_window)
@@ -112,9 +124,9 @@ class ConfigFile(BaseModel):
             num_hidden_layers=self.num_hidden_layers,
             num_attention_heads=self.num_attention_heads,
             num_key_value_heads=self.num_key_value_heads or self.num_attention_heads,
-            head_dim=self.head_dim or default_head_dim(self.hidden_size, self.num_attention_heads),
+            head_dim=self.head_dim or head_dim,
             max_position_embeddings=context,
-            rope_theta=self.rope_theta or rope.rope_theta or 10000.0,
+            rope_theta=rope.rope_theta or self.rope_theta or 10000.0,
             rms_norm_eps=self.rms_norm_eps,
             tie_word_embeddings=self.tie_word_embeddings,
             model_type=self.model_type,

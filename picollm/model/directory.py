@@ -22,6 +22,7 @@ from picollm.model.transformer import Transformer
 from picollm.text.tokenizer import Tokenizer, load_tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+TEXTS = ("config.json", "generation_config.json", "tokenizer*.json")  # what is read of a directory beside the weights
 FLOATS = {"F64", "F32", "F16", "BF16"}
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 HASH = re.compile(r"[0-9a-f]{30,64}")  # name of a file in the caches of DVC and of the Hugging Face hub
@@ -41,7 +42,7 @@ def load_model(folder: str | Path) -> Transformer:
         empty = Transformer(config)
     expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     state = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         state |= _read_tensors(path, expected)
     if config.tie_word_embeddings:
         _tie(state, folder)
@@ -76,8 +77,8 @@ def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer
             f"{folder}: no such directory; expected a model directory, which `dvc repro` writes to models/"
         )
     _refuse_outside_links(folder)
-    tokenizer = load_tokenizer(folder)
     vocab_size = read_config(folder).vocab_size  # which may be padded above the tokenizer's
+    tokenizer = load_tokenizer(folder)
     if vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
             f"{folder / CONFIG}: vocab_size is {vocab_size}; expected at least {tokenizer.vocab_size}, the tokens of the tokenizer"
@@ -122,7 +123,7 @@ def _links_outside(path: Path) -> bool:
     return path.is_symlink() and not inside and not HASH.fullmatch(target.name)
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a directory: model.safetensors, or those named in its index."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]

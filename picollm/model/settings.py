@@ -1,16 +1,17 @@
 """Settings of the model: its shape, the checkpoints to start from, and how it computes."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from picollm.core.config import Positive, Settings, Size, Text
-from picollm.model.hub import HUB_ID
 from picollm.model.shape import ModelConfig, default_head_dim
 
 RAW = Path("data/raw")
+HUB_ID = re.compile(r"(?!.*\.\.)([\w.-]+/[\w.-]+)@([\w.-]+(?:/[\w.-]+)*)", re.ASCII)  # of the hub: ORG/NAME@REVISION
 Layers = Annotated[int, Field(ge=1, le=1024)]
 TRAINING_BYTES = 16  # per parameter: weight, gradient and Adam's two moments, four bytes each
 MAX_PARAMETERS = 2**40 // TRAINING_BYTES

@@ -26,7 +26,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # Queries and keys are bfloat16 under autocast.
+        return F.rms_norm(x.to(self.weight.dtype), self.weight.shape, self.weight, self.eps)
 
 
 class Embedding(nn.Embedding):
@@ -63,7 +64,7 @@ def inverse_frequencies(config: ModelConfig) -> Tensor:
         return frequencies
     if scaling.rope_type == "linear":
         return frequencies / scaling.factor
-    # How much of the original frequency is kept: 0 for long wavelengths, 1 for short ones (Llama 3's own code, apply_scaling).
+    # How much of the original frequency is kept: 0 for long wavelengths, 1 for short ones.
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
     turns = scaling.original_max_position_embeddings * frequencies / (2 * math.pi)  # in the original context
     kept = ((turns - low) / (high - low)).clamp(0, 1)

@@ -108,7 +108,7 @@ class Tokenizer:
         self.bos = [] if self.bos_id is None else [self.bos_id]  # what every sequence begins with
         self.stop_ids = list(dict.fromkeys([self.eos_id, *stop_ids]))
         self._special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        self._special |= {*self.bos, *self.stop_ids, self.pad_id}
+        self._special |= {*self.bos, self.eos_id, self.pad_id}
         with _library_errors("cannot be written"):
             definition = json.loads(tokenizer.to_str())
         self._definition = definition | {
@@ -128,7 +128,7 @@ class Tokenizer:
             "tokenizer_class": "PreTrainedTokenizerFast",
             "add_bos_token": bool(self.bos),
             "add_eos_token": False,
-            **{f"{role}_token": names[role] for role in ROLES},
+            **{f"{role}_token": names[role] for role in roles},
         }
 
     def encode(self, text: str) -> list[int]:

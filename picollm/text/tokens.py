@@ -20,7 +20,8 @@ from picollm.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What write_tokens wrote: `tokens` with every bos and eos, `utf8_bytes` of the texts alone."""
+    """What write_tokens wrote: `tokens` with every bos and eos, `utf8_bytes` of the texts alone, without bos also without the first
+    token of each, which nothing predicts."""
 
     documents: int
     tokens: int
@@ -71,6 +72,8 @@ def write_tokens(texts: Iterator[list[str]], tokenizer: Tokenizer, path: str | P
             append_offsets(tokens + np.cumsum([len(row) for row in rows], dtype=np.int64))
             batch_bytes = sum(len(text.encode()) for text in batch)
             progress.update(batch_bytes)
+            if not tokenizer.bos:  # nothing predicts the first token
+                batch_bytes -= sum(len(tokenizer.decode(row[:1]).encode()) for row in rows)
             documents += len(batch)
             tokens += sum(len(row) for row in rows)
             utf8_bytes += batch_bytes

@@ -7,15 +7,17 @@ import torch
 
 from picollm.inference.sampling import complete
 from picollm.inference.settings import Reader, Sample
+from picollm.model import runtime
 from picollm.model.config_json import read_config
 from picollm.model.directory import load_model, load_model_and_tokenizer, save_model
 from picollm.text.tokenizer import train_bpe
+from tests.tiny import tiny_model
 
 transformers = pytest.importorskip("transformers")
 
 TOKENIZER = train_bpe(iter(["the cat sat on the mat", "a bat and a hat"]), 270)
 SIZES = {
-    "vocab_size": 270,
+    "vocab_size": 300,  # padded above the tokenizer's
     "hidden_size": 24,
     "intermediate_size": 20,
     "num_hidden_layers": 2,
@@ -65,7 +67,7 @@ def logits(model, ids):
 
 
 # Longer than the original context of LLAMA3, which has wavelengths of all three kinds.
-IDS = torch.randint(0, 270, (2, 90), generator=torch.Generator().manual_seed(2))
+IDS = torch.randint(0, 300, (2, 90), generator=torch.Generator().manual_seed(2))
 
 
 def test_logits_equal_those_of_transformers(saved):
@@ -106,6 +108,40 @@ def test_rope_scaling_of_earlier_versions_is_read(tmp_path):
     assert expected.rope_scaling.original_max_position_embeddings == 32
     write(tmp_path, sizes | {"rope_scaling": {"type": "linear", "factor": 2.0}})
     assert read_config(tmp_path).rope_scaling.factor == 2.0
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_theta": 1e4, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
+        {"rope_parameters": {"rope_type": "default"}, "rope_scaling": {"type": "linear", "factor": 2.0}},
+    ],
+)
+def test_of_two_rotary_settings_the_one_that_transformers_takes_is_taken(tmp_path, rope):
+    write(tmp_path, SIZES | {"model_type": "llama"} | rope)
+    own, theirs = read_config(tmp_path), transformers.AutoConfig.from_pretrained(tmp_path).rope_parameters
+    assert own.rope_theta == theirs["rope_theta"]
+    assert (own.rope_scaling.factor if own.rope_scaling else None) == theirs.get("factor")
+
+
+@pytest.mark.parametrize("model_type", ["llama", "mistral", "qwen2", "qwen3"])
+def test_keys_that_a_file_lacks_have_the_defaults_of_transformers(tmp_path, model_type):
+    sizes = {name: value for name, value in SIZES.items() if name != "num_key_value_heads"}
+    write(tmp_path, sizes | {"model_type": model_type, "hidden_size": 256, "num_attention_heads": 32})
+    own, theirs = read_config(tmp_path), transformers.AutoConfig.from_pretrained(tmp_path)
+    assert own.num_key_value_heads == theirs.num_key_value_heads
+    assert own.head_dim == (getattr(theirs, "head_dim", None) or 8)
+
+
+def test_normalised_queries_and_keys_stay_float32_under_autocast():
+    model, ids = tiny_model(model_type="qwen3", head_dim=8), torch.arange(20)[None]
+    attention = model.model.layers[0].self_attn
+    with torch.no_grad(), runtime.autocast(torch.device("cpu"), "bfloat16"):
+        queries = attention.q_proj(torch.ones(1, 16)).unflatten(-1, (-1, 8))
+        assert (queries.dtype, attention.q_norm(queries).dtype) == (torch.bfloat16, torch.float32)
+        rounded = model(ids)
+    with torch.no_grad():
+        assert torch.allclose(rounded.float(), model(ids), atol=0.05)
 
 
 @pytest.mark.parametrize(

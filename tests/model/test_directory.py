@@ -130,6 +130,9 @@ def test_half_precision_weights_are_read_as_float32(folder):
             {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
             "config.json: rope_parameters: low_freq_factor is missing",
         ),
+        ({"rope_scaling": {"full_attention": {"rope_type": "linear"}}}, "config.json: rope_scaling: full_attention: "),
+        ({"partial_rotary_factor": 0.5}, "config.json: partial_rotary_factor"),
+        ({"num_attention_heads": 3}, "config.json: hidden_size 16 is not a multiple"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "config.json: rope_scaling: rope_type: .*'yarn'"),
         ({"hidden_size": "16"}, "config.json: hidden_size"),
         ({"hidden_size": 10**12}, "config.json: hidden_size"),
@@ -201,6 +204,13 @@ def test_an_embedding_padded_above_the_tokenizers_vocabulary_keeps_its_rows_and_
     auto = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(tmp_path / "m")
     ids = [319, *tokenizer.encode("the cat"), 300]
     assert its_tokenizer.decode(ids) == auto.decode(ids) == "the cat"
+
+
+def test_another_architecture_is_named_before_its_tokenizer_is_read(folder):
+    edit_config(folder, model_type="gemma2")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match="model_type 'gemma2' is not supported"):
+        load_model_and_tokenizer(folder)
 
 
 def test_a_vocabulary_below_the_tokenizers_is_refused(tmp_path, tokenizer):

@@ -75,8 +75,27 @@ def test_a_model_that_cannot_be_downloaded_is_named_with_the_reason(hub, tmp_pat
     assert not (tmp_path / "base/model").exists()
 
 
+def test_an_architecture_that_is_not_supported_is_refused_before_its_weights_are_downloaded(hub, tmp_path):
+    folder, address = hub
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"llama"', '"gemma2"'))
+    run = import_from("tiny/model@main", tmp_path, HF_ENDPOINT=address)
+    assert "config.json: model_type 'gemma2' is not supported" in run.stderr
+    assert list((tmp_path / "home").rglob("config.json")) and not list((tmp_path / "home").rglob("*.safetensors"))
+
+
 @pytest.mark.parametrize(
-    "init_from", ["tiny/model", "tiny/model@", "@main", "model@main", "a/b/c@main", "tiny/model@a b"]
+    "init_from",
+    [
+        "tiny/model",
+        "tiny/model@../x",
+        "../..@main",
+        "tiny/model@",
+        "@main",
+        "model@main",
+        "a/b/c@main",
+        "tiny/model@a b",
+    ],
 )
 def test_a_hub_id_needs_a_revision(init_from):
     with pytest.raises(ValidationError, match=r"expected a directory in data/raw/.*or a model .*ORG/NAME@REVISION"):

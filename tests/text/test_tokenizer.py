@@ -202,6 +202,9 @@ def test_a_tokenizer_without_bos_puts_nothing_in_front_in_transformers_either(fo
     assert (tokenizer.bos_id, tokenizer.bos, tokenizer.eos_id) == (None, [], 0)
     (tmp_path / "saved").mkdir()
     tokenizer.save(tmp_path / "saved")
+    write(tmp_path / "saved/config.json", {"bos_token_id": 0, "eos_token_id": 0})
+    assert load_tokenizer(tmp_path / "saved").bos == []
+    assert json.loads((tmp_path / "saved/tokenizer_config.json").read_text())["bos_token"] == config["bos_token"]
     auto = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
     for text in ["the cat's 42 mats\n\n sat", "cafe\u0301 caf\u00e9"]:
         assert auto(text)["input_ids"] == tokenizer.encode(text)
@@ -216,6 +219,9 @@ def test_a_list_of_eos_ids_holds_the_tokens_at_which_the_model_stops(spm):
     assert (tokenizer.eos_id, tokenizer.stop_ids) == (2, [2, 0])
     write(spm / "generation_config.json", {"eos_token_id": [1, 2]})
     assert load_with(spm, config, {"eos_token_id": 2}).stop_ids == [2, 1]
+    ordinary = tokenizer.encode("ab")[0]
+    write(spm / "generation_config.json", {"eos_token_id": [2, ordinary]})
+    assert load_with(spm, config, {"eos_token_id": 2}).decode([ordinary]) == "ab"
     write(spm / "generation_config.json", {"eos_token_id": [1, 264]})
     with pytest.raises(
         TokenizerError, match=r"generation_config\.json: eos_token_id \[1, 264\] is not in the vocabulary"
