@@ -31,5 +31,5 @@ bench: setup $(VENV)/peers
 
 $(VENV)/peers: $(VENV)/installed Makefile
 	python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
-		transformers==5.23.0 trl==1.16.0 accelerate==1.15.0 psutil==7.2.2
+		transformers==5.23.0 trl==1.16.0 peft==0.18.0 accelerate==1.15.0 psutil==7.2.2
 	touch $@

@@ -51,7 +51,7 @@ SETTINGS = Training(
 UNUSED = dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
 PREFERENCE = Dpo(
     **dict(SETTINGS), **UNUSED, seed=1, loss="sigmoid", beta=BETA, label_smoothing=0.0, divergence="reverse_kl",
-    temporal_decay=1.0, kl_weight=0.0, sft_weight=0.0, snapshots=0, epochs=1.0,
+    temporal_decay=1.0, kl_weight=0.0, sft_weight=0.0, lora=None, snapshots=0, epochs=1.0,
 )  # fmt: skip
 
 
@@ -94,7 +94,9 @@ class Example:
 
 
 def make_shape(vocabulary: int, hidden: int, intermediate: int, layers: int, heads: int, context: int) -> ModelConfig:
-    return ModelConfig(vocabulary, hidden, intermediate, layers, heads, heads, context, 10000.0, 1e-5, True)
+    return ModelConfig(
+        vocabulary, hidden, intermediate, layers, heads, heads, hidden // heads, context, 10000.0, 1e-5, True
+    )
 
 
 def all_jobs(device: str) -> dict[str, Job]:
@@ -126,7 +128,7 @@ def tiny(job: Job) -> Job:
     shape = replace(
         job.shape, vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
     )
-    shape = replace(shape, num_key_value_heads=4)
+    shape = replace(shape, num_key_value_heads=4, head_dim=8)
     rows = min(job.rows, 6)
     prompt = min(job.prompt, 12)
     return replace(job, shape=shape, rows=rows, prompt=prompt, response=11, micro_batch=min(job.micro_batch, 4))
@@ -186,7 +188,7 @@ def _sample(job: Job, model: Transformer) -> list[int]:
     """Tokens sampled for each prompt, end-of-text included."""
     prompts = [example.prompt.tolist() for example in examples(job)]
     seeds = [[row] for row in range(job.rows)]
-    completions = generate(model, prompts, seeds, job.response, 1.0, 1.0, EOS, job.micro_batch_size)
+    completions = generate(model, prompts, seeds, job.response, 1.0, 1.0, [EOS], job.micro_batch_size)
     return [len(completion.ids) + completion.ended for (completion,) in completions]
 
 
@@ -215,8 +217,10 @@ def flops(job: Job, folder: Path) -> float:
     logits without a loss, recomputation and online reference passes are not counted.
     """
     shape = job.shape
-    hidden, kv = shape.hidden_size, 2 * shape.hidden_size * shape.num_key_value_heads * shape.head_dim
-    matrices = kv + 2 * hidden * hidden + 3 * hidden * shape.intermediate_size
+    hidden = shape.hidden_size
+    queries, keys = (heads * shape.head_dim for heads in (shape.num_attention_heads, shape.num_key_value_heads))
+    kv = 2 * hidden * keys
+    matrices = kv + 2 * hidden * queries + 3 * hidden * shape.intermediate_size
     if job.kind == "sample":
         parts = [(len(example.prompt), [n]) for example, n in zip(examples(job), lengths(folder), strict=True)]
     else:
@@ -284,7 +288,7 @@ def picollm_sample(job: Job, folder: Path, precision: str, device: torch.device)
 
     def check() -> list[float]:
         seeds = [[0]] * len(prompts)
-        completions = generate(greedy, prompts, seeds, CHECK_TOKENS, 0.0, 1.0, -1, len(prompts))
+        completions = generate(greedy, prompts, seeds, CHECK_TOKENS, 0.0, 1.0, [-1], len(prompts))
         return [*(token for (completion,) in completions for token in completion.ids), sum(_sample(job, model))]
 
     return Work(check, lambda: _sample(job, model))

@@ -44,7 +44,7 @@ def main():
 def _cut(sample: dict, words: int, tokenizer: Tokenizer) -> dict:
     """The sample up to its Nth word, without end of text."""
     tokens = len(tokenizer.encode(" ".join(sample["completion"].split(" ")[:words])))
-    return sample | {"completion_ids": sample["completion_ids"][:tokens], "ended": False}
+    return sample | {"completion_ids": sample["completion_ids"][:tokens], "end_ids": []}
 
 
 def _between_groups(samples: pd.DataFrame, words: int, weights: np.ndarray) -> float:

@@ -41,7 +41,7 @@ def main():
     reference = load_model("models/sft")
     weights = lexicon_weights(tokenizer)
     scorer = Scorer(tokenizer, policy.config.max_position_embeddings, False, 32, "float32")
-    concentration(policy, reference, samples[POLICY].to_dict("records"), weights, tokenizer.eos_id)
+    concentration(policy, reference, samples[POLICY].to_dict("records"), weights)
     log_ratios(scorer, policy, reference, samples[REFERENCE].query(f"number < {SAMPLES}").reset_index(drop=True))
 
     rewards = by_prompt(samples[REFERENCE], "reward")
@@ -80,11 +80,11 @@ def lexicon_weights(tokenizer: Tokenizer) -> Tensor:
 
 
 @torch.inference_mode()
-def concentration(policy, reference, samples: list[dict], weights: Tensor, eos_id: int) -> None:
+def concentration(policy, reference, samples: list[dict], weights: Tensor) -> None:
     classes = torch.stack([weights > 0, weights < 0, weights == 0], dim=1).float()
     kls, of_classes = [], 0.0
     for row in samples:
-        ids = row["prompt_ids"] + row["completion_ids"] + [eos_id] * row["ended"]
+        ids = row["prompt_ids"] + row["completion_ids"] + row["end_ids"]
         batch = ResponseRows([np.array(ids)], [len(row["prompt_ids"])]).batch(np.arange(1))
         hidden = (m.hidden(batch.input_ids, batch.layout, batch.predictors) for m in (policy, reference))
         logps = [m.lm_head(h).log_softmax(dim=-1) for m, h in zip((policy, reference), hidden, strict=True)]

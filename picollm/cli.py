@@ -123,14 +123,19 @@ def draw_frontier(options: argparse.Namespace) -> None:
 
     if options.study:
         study = Path(options.study)
-        table, figure = lab.of_study(study), study.with_suffix(".png")
+        table, figure, baseline = lab.of_study(study), study.with_suffix(".png"), lab.baseline_of(study)
     else:
-        table, figure = lab.of_experiments(), Path("frontier.png")
+        table, figure, baseline = lab.of_experiments(), Path("frontier.png"), lab.workspace_loss()
     drawing.save(lab.frontier(table, "metrics/details/eval.json", "plots/optimum.csv"), figure)
     if not options.study:
         lab.write_table(table, figure.with_suffix(".csv"))
     print(f"{figure}: {len(table)} experiments")
-    print(lab.at_equal_gain(table).to_string(index=False, na_rep="-", float_format="{:.3g}".format))
+    shown = {"index": False, "na_rep": "-", "float_format": "{:.3g}".format}
+    print(lab.at_equal_gain(table).to_string(**shown))
+    differences = lab.paired_at_equal_gain(table, baseline)
+    if len(differences):
+        print(f"kl_efficiency less that of {baseline} with the same seed at the same gain, 95 % intervals over seeds:")
+        print(differences.to_string(**shown))
 
 
 def clean_states(options: argparse.Namespace) -> None:

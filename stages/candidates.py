@@ -12,7 +12,8 @@ from picollm.datagen.describe import describe_preferences
 from picollm.inference.candidates import Labelling, policy_pairs
 from picollm.inference.settings import Limits
 from picollm.model import runtime
-from picollm.model.directory import load_model_and_tokenizer, read_config
+from picollm.model.config_json import read_config
+from picollm.model.directory import load_model_and_tokenizer
 from picollm.records.jsonl import read_preferences
 from picollm.text.settings import Truncation
 from picollm.text.tokenizer import load_tokenizer
@@ -24,7 +25,7 @@ def main():
     p = config.load(Seed, Truncation, Labelling, Limits)
     initial = initial_policy(Path("data/policy/model"), Path("models/sft"))
     shutil.rmtree("models/initial", ignore_errors=True)
-    shutil.copytree(initial, "models/initial")
+    shutil.copytree(initial, "models/initial", ignore=shutil.ignore_patterns("adapter"))
     pairs, numbers = {}, {}
     for split in ("train", "validation"):
         records = read_preferences(f"data/preferences/{split}.jsonl")
@@ -50,7 +51,7 @@ def initial_policy(imported: Path, sft: Path) -> Path:
             f"policy.init_from: {imported}: another shape than {sft}; expected a policy trained from it"
         )
     tokenizers = [load_tokenizer(folder) for folder in (imported, sft)]
-    same_ids = len({(tokenizer.bos_id, tokenizer.eos_id) for tokenizer in tokenizers}) == 1
+    same_ids = len({(tokenizer.bos_id, *sorted(tokenizer.stop_ids)) for tokenizer in tokenizers}) == 1
     # Compared as JSON: other libraries write the same tokenizer with other line breaks.
     if not same_ids or files.read_json(imported / TOKENIZER) != files.read_json(sft / TOKENIZER):
         raise CheckpointError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from picollm.batching.encode import encode
 from picollm.core import config, entry, files
-from picollm.model.directory import read_config
+from picollm.model.config_json import read_config
 from picollm.model.settings import ModelShape
 from picollm.records.jsonl import read_preferences, read_sft
 from picollm.text.prompts import encode_prompts

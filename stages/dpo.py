@@ -7,6 +7,7 @@ from picollm.batching.encode import encode_pairs
 from picollm.core import config, entry
 from picollm.core.config import Seed
 from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.lora import with_adapters
 from picollm.model.settings import Compute
 from picollm.preference.objective import preference
 from picollm.preference.reference import check_reference, read_reference
@@ -31,7 +32,11 @@ def main():
         records = read_preferences(f"data/pairs/{split}.jsonl")
         reference = read_reference(f"data/reference/{split}.jsonl", [record.id for record in records])
         rows[split] = encode_pairs(records, tokenizer, context, p.truncate, reference)
-    reference_model = copy.deepcopy(model).requires_grad_(False) if p.dpo.kl_weight else None
+    reference_model = None
+    if p.dpo.kl_weight:
+        reference_model = model if p.dpo.lora else copy.deepcopy(model).requires_grad_(False)
+    if p.dpo.lora:
+        model = with_adapters(model, p.dpo.lora, p.seed)
     for placed in filter(None, (model, reference_model)):
         distributed.place(placed, device, p.strategy)
     run = Run(
@@ -53,7 +58,7 @@ def main():
     for step in fit(run, history, state):
         snapshots.keep(step)
     snapshots.write(Path("models/snapshots"), history.steps)
-    write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/details/dpo.json")
+    write_results(run, history, tokenizer, "models/dpo", "plots/dpo", "metrics/details/dpo.json", "models/initial")
     state.remove()
     distributed.shutdown()
 

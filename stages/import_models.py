@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 from picollm.core import config, entry, files
-from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.directory import INDEX, TEXTS, load_model_and_tokenizer, weight_files
+from picollm.model.hub import download
 from picollm.model.settings import InitFrom, PolicyFrom
-
-PATTERNS = ("config.json", "generation_config.json", "tokenizer*.json", "*.safetensors", "*.index.json")
 
 
 def main():
@@ -20,13 +19,22 @@ def main():
 
 
 def import_model(init_from: str | None, folder: Path) -> None:
-    if init_from is not None:
-        load_model_and_tokenizer(init_from)
     shutil.rmtree(folder, ignore_errors=True)
-    for path in sorted(path for pattern in PATTERNS for path in Path(init_from).glob(pattern)) if init_from else []:
-        (folder / "model").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / "model" / path.name)
-    files.write_json(folder / "init_from.json", {"init_from": init_from})
+    origin = {"init_from": init_from}
+    if init_from is not None:
+        source = Path(init_from)
+        if not source.is_dir():
+            source = download(init_from)
+            origin["commit"] = source.name
+        load_model_and_tokenizer(source)
+        (folder / "model").mkdir(parents=True)
+        for path in [
+            *(path for pattern in TEXTS for path in source.glob(pattern)),
+            *source.glob(INDEX),
+            *weight_files(source),
+        ]:
+            shutil.copyfile(path, folder / "model" / path.name)
+    files.write_json(folder / "init_from.json", origin)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 from picollm.batching.rows import DocumentRows
 from picollm.core import config, entry, files
 from picollm.core.config import Seed
-from picollm.model.directory import check_vocabulary, load_model
+from picollm.model.directory import load_model_and_tokenizer
 from picollm.model.initialise import initialise
 from picollm.model.settings import Compute, ModelShape
 from picollm.model.transformer import Transformer
@@ -23,14 +23,13 @@ def main():
     p = config.load(Seed, Compute, Parallel, ModelShape, Pretrain)
     device = distributed.set_up(p.deterministic, p.precision)
     state = resume.acquire("pretrain", p)
-    tokenizer = load_tokenizer("data/tokenizer")
     base = Path("data/base/model")
-    if not base.is_dir():
+    if base.is_dir():
+        model, tokenizer = load_model_and_tokenizer(base)
+    else:
+        tokenizer = load_tokenizer("data/tokenizer")
         model = Transformer(p.model.config(tokenizer.vocab_size))
         initialise(model, p.seed)
-    else:
-        model = load_model(base)
-        check_vocabulary(model.config, tokenizer, base)
     context = model.config.max_position_embeddings
     distributed.place(model, device, p.strategy)
     counts = files.read_json("data/tokens/counts.json")
@@ -51,7 +50,8 @@ def main():
     )
     history = History()
     for step in fit(run, history, state):
-        print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
+        if tokenizer.bos:  # a base without bos has nothing that the first token could follow
+            print(f"pretrain: a text at step {step}: {preview(model, tokenizer, prompt='')}", flush=True)
     write_results(run, history, tokenizer, "models/base", "plots/pretrain", "metrics/details/pretrain.json")
     state.remove()
     distributed.shutdown()

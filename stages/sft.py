@@ -5,6 +5,7 @@ from picollm.core import config, entry, files
 from picollm.core.config import Seed
 from picollm.logprobs.rows import pair_logps, response_bytes, response_tokens
 from picollm.model.directory import load_model_and_tokenizer
+from picollm.model.lora import with_adapters
 from picollm.model.settings import Compute
 from picollm.records.jsonl import read_preferences, read_sft
 from picollm.text.settings import Truncation
@@ -30,6 +31,8 @@ def main():
     train_rows, validation_rows = (
         encode_sft(records, tokenizer, context, p.truncate) for records in (train, validation)
     )
+    if p.sft.lora:
+        model = with_adapters(model, p.sft.lora, p.seed)
     distributed.place(model, device, p.strategy)
     run = Run(
         name="sft",
@@ -52,7 +55,7 @@ def main():
             means = pair_logps(model, monitor, p.sft.micro_batch_size, p.precision).mean(axis=0).tolist()
             history.monitor.append(dict(zip(MONITOR, [step, *means], strict=True)))
         print(f"sft: a story at step {step}: {preview(model, tokenizer, validation[0].prompt)}", flush=True)
-    write_results(run, history, tokenizer, "models/sft", "plots/sft", "metrics/details/sft.json")
+    write_results(run, history, tokenizer, "models/sft", "plots/sft", "metrics/details/sft.json", "models/base")
     if distributed.is_main():
         files.write_csv("plots/sft/monitor.csv", MONITOR, history.monitor)
     state.remove()

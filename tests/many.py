@@ -1,8 +1,8 @@
 """A tiny training run for tests of several processes: python -m tests.many STATE OUT OBJECTIVE STRATEGY CHECKPOINT_EVERY STOP.
 
-OBJECTIVE is `language_modelling`, `preference`, or `muon`: language modelling with Muon. Writes OUT (JSON): the
-history and the final weights. STOP is `RANK:SIGNAL:CALL`, the signal that the process of that rank sends itself in
-its CALL-th micro-batch, or `none`.
+OBJECTIVE is `language_modelling`, `preference`, `lora`: preference with adapters, or `muon`: language modelling with
+Muon. Writes OUT (JSON): the history and the final weights. STOP is `RANK:SIGNAL:CALL`, the signal that the process of
+that rank sends itself in its CALL-th micro-batch, or `none`.
 """
 
 import dataclasses
@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from picollm.core import entry, files
+from picollm.model.lora import with_adapters
+from picollm.model.settings import Lora
 from picollm.preference.objective import preference
 from picollm.training import distributed
 from picollm.training.language_model import language_modelling
@@ -24,10 +26,12 @@ from tests.tiny import dpo, pair_rows, response_rows, tiny_model, training
 def main():
     state, out, objective, strategy, every, stop, compile = sys.argv[1:]
     device = distributed.set_up(False, "float32")
-    model = tiny_model()
+    model, reference = tiny_model(), tiny_model(seed=1).requires_grad_(False)
+    if objective == "lora":
+        reference = tiny_model(model_type="qwen3", attention_bias=True)
+        model = with_adapters(reference, Lora(rank=2, alpha=4.0, targets=["q_proj", "down_proj"]), seed=1)
     distributed.place(model, device, strategy)
-    if objective == "preference":
-        reference = tiny_model(seed=1).requires_grad_(False)
+    if objective in ("preference", "lora"):
         distributed.place(reference, device, strategy)
         kl_regularized = preference(dpo(temporal_decay=0.9, kl_weight=0.5), reference)
         loss, train, validation = kl_regularized, pair_rows(20), pair_rows(5)

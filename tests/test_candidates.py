@@ -53,6 +53,13 @@ def test_an_imported_policy_with_another_tokenizer_is_refused(tmp_path):
         initial_policy(policy, put(tmp_path / "sft"))
 
 
+def test_an_imported_policy_that_stops_at_other_tokens_is_refused(tmp_path):
+    policy = put(tmp_path / "round1")
+    (policy / "generation_config.json").write_text(json.dumps({"eos_token_id": [0, 5]}))
+    with pytest.raises(CheckpointError, match="another tokenizer than"):
+        initial_policy(policy, put(tmp_path / "sft"))
+
+
 def test_pairs_of_the_policy_are_samples_of_the_imported_policy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "presets", "presets")

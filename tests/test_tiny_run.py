@@ -5,10 +5,15 @@ import shutil
 import sys
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from picollm.evaluation.metrics import HEADLINE
+from picollm.model.directory import save_model
+from picollm.text.tokenizer import load_tokenizer
 from tests.project import AFTER_DPO, STAGES, make_project
+from tests.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +212,39 @@ def test_a_term_of_the_objective_reruns_dpo_and_a_temporal_decay_the_reference_t
     assert {"dpo"} | stages <= project.ran(output) <= {"check", *AFTER_DPO} | stages
     assert project.metrics()["dpo.kl"] != before["dpo.kl"]
     assert ("dpo.calibration" in project.metrics()) == (not stages)
+    project.reset()
+
+
+def test_adapters_are_merged_into_the_model_and_kept_beside_it(project):
+    changes = [f"{stage}.lora={{rank: 2, alpha: 6, targets: [q_proj, down_proj]}}" for stage in ("sft", "dpo")]
+    changes += ["dpo.kl_weight=0.1", "sft.lr=0.02", "dpo.lr=0.02"]
+    output = project.run("dvc", "exp", "run", *(f"--set-param={change}" for change in changes))
+    assert "sft" in project.ran(output) and "pretrain" not in project.ran(output)
+    for name, base in (("sft", "base"), ("dpo", "initial")):
+        before, after = (load_file(project.folder / f"models/{model}/model.safetensors") for model in (base, name))
+        adapter, moved = load_file(project.folder / f"models/{name}/adapter/adapter_model.safetensors"), 0
+        for key, weight in before.items():
+            prefix = f"base_model.model.{key.removesuffix('.weight')}.lora"
+            first, second = (adapter.pop(f"{prefix}_{side}.weight", torch.zeros(1, 1)) for side in "AB")
+            assert torch.allclose(after[key], weight + 3 * second @ first, atol=1e-6), key
+            moved += bool(second.any())
+        assert not adapter and moved == 4, name
+    project.reset()
+
+
+def test_a_base_without_bos_goes_through_every_stage_in_its_own_architecture(project):
+    base = project.folder / "data/raw/qwen"
+    vocabulary = json.loads((project.folder / "models/base/config.json").read_text())["vocab_size"]
+    model = tiny_model(model_type="qwen3", vocab_size=vocabulary, max_position_embeddings=1024)
+    save_model(base, model, load_tokenizer(project.folder / "models/base"))
+    config = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps(config | {"bos_token": None}))
+    output = project.run("dvc", "exp", "run", "-S", "pretrain.init_from=data/raw/qwen")
+    assert {"import_models", "tokenize", "pretrain", "sft", *AFTER_DPO} <= project.ran(output)
+    for name in ("base", "sft", "dpo"):
+        described = json.loads((project.folder / f"models/{name}/config.json").read_text())
+        assert (described["model_type"], described["bos_token_id"]) == ("qwen3", None)
+    shutil.rmtree(base)
     project.reset()
 
 

@@ -27,10 +27,12 @@ def tiny_model(seed: int = 0, **changes) -> Transformer:
         "rms_norm_eps": 1e-5,
         "tie_word_embeddings": True,
     }
-    model = Transformer(ModelConfig(**{**shape, **changes}))
+    shape |= changes
+    shape.setdefault("head_dim", shape["hidden_size"] // shape["num_attention_heads"])
+    model = Transformer(ModelConfig(**shape))
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        if parameter.ndim == 2:
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 or name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.2, generator=generator)
     return model
 
@@ -84,7 +86,7 @@ def dpo(**changes) -> Dpo:
         "epochs": 1.0,
     }
     settings |= dict.fromkeys(("divergence_alpha", "discopop_tau", "dpop_lambda", "length_alpha", "simpo_gamma"))
-    settings |= {"temporal_decay": 1.0, "kl_weight": 0.0, "sft_weight": 0.0, "snapshots": 0}
+    settings |= {"lora": None, "temporal_decay": 1.0, "kl_weight": 0.0, "sft_weight": 0.0, "snapshots": 0}
     return Dpo(**{**training().model_dump(), **settings, **changes})
 
 

@@ -5,7 +5,7 @@ decode to prompt + response.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,11 +18,13 @@ from picollm.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids of the prompts, bos included, and of each prompt's responses, eos included; `names` identify the rows in errors."""
+    """Ids of the prompts, `bos` ([bos] or []) in front, and of each prompt's responses, eos included; `names` identify the rows in
+    errors."""
 
     prompts: Sequence[Sequence[int]]
     responses: Sequence[Sequence[Sequence[int]]]
     names: Sequence[str]
+    bos: Sequence[int]
 
     @property
     def lengths(self) -> np.ndarray:
@@ -46,8 +48,8 @@ class Encoded:
             )
         prompts, responses = list(self.prompts), list(self.responses)
         for row in too_long:
-            bos, *ids = prompts[row]
-            prompts[row] = prompt_ids(ids, bos, context - max(map(len, responses[row])))
+            ids = prompts[row][len(self.bos) :]
+            prompts[row] = prompt_ids(ids, self.bos, context - max(map(len, responses[row])))
             responses[row] = [response[: context - len(prompts[row])] for response in responses[row]]
         equal = [row for row in too_long if len(responses[row]) == 2 and responses[row][0] == responses[row][1]]
         if equal:
@@ -55,7 +57,7 @@ class Encoded:
                 f"{self.names[equal[0]]}: chosen and rejected are equal once truncated to the model's context of {context} "
                 f"tokens ({len(equal)} of {len(lengths)} pairs are); remove them"
             )
-        return Encoded(prompts, responses, self.names)
+        return replace(self, prompts=prompts, responses=responses)
 
     def truncation_counts(self, original: "Encoded") -> dict[str, int]:
         """What `fit` changed in `original`: rows, tokens of the longest, truncated prompts, truncated responses (without eos)."""
@@ -75,7 +77,7 @@ def encode(records: Sequence[SFTRecord] | Sequence[PreferenceRecord], tokenizer:
     flat = iter(tokenizer.encode_continuations([text for group in texts for text in group]))
     responses = [[[*next(flat), tokenizer.eos_id] for _ in group] for group in texts]
     names = [record.origin or record.id for record in records]
-    return Encoded([[tokenizer.bos_id, *ids] for ids in prompts], responses, names)
+    return Encoded([[*tokenizer.bos, *ids] for ids in prompts], responses, names, tokenizer.bos)
 
 
 def encode_sft(records: Sequence[SFTRecord], tokenizer: Tokenizer, context: int, truncate: bool) -> ResponseRows:

@@ -16,10 +16,14 @@ CANDIDATES = 64
 
 @dataclass
 class Completion:
-    """Token ids without the prompt and end-of-text, and whether end-of-text was reached."""
+    """Token ids without the prompt, and the token at which the completion ended, or none: `end` is [id] or []."""
 
     ids: list[int]
-    ended: bool
+    end: list[int]
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.end)
 
 
 @torch.inference_mode()
@@ -30,7 +34,7 @@ def generate(
     max_new_tokens: int,
     temperature: float,
     top_p: float,
-    eos_id: int,
+    stop_ids: Sequence[int],
     batch_size: int,
 ) -> list[list[Completion]]:
     """Completions of each prompt, one for each of its seeds: greedy at temperature 0, otherwise nucleus sampling (Holtzman et al. 2020).
@@ -49,7 +53,7 @@ def generate(
         own = list(dict.fromkeys(prompt for prompt, _ in batch))
         prompt_of_row = np.array([own.index(prompt) for prompt, _ in batch])
         completed = _complete(
-            model, [prompts[p] for p in own], prompt_of_row, uniforms, max_new_tokens, temperature, top_p, eos_id
+            model, [prompts[p] for p in own], prompt_of_row, uniforms, max_new_tokens, temperature, top_p, stop_ids
         )
         for (prompt, _), completion in zip(batch, completed, strict=True):
             completions[prompt].append(completion)
@@ -64,7 +68,7 @@ def _complete(
     max_new_tokens: int,
     temperature: float,
     top_p: float,
-    eos_id: int,
+    stop_ids: Sequence[int],
 ) -> list[Completion]:
     """Completions of one batch, row r of the prompt `prompt_of_row[r]`: `uniforms` [rows, max_new_tokens]."""
     device = next(model.parameters()).device
@@ -77,17 +81,15 @@ def _complete(
     # new tokens from the device.
     rows, positions = np.arange(len(prompt_of_row)), lengths[prompt_of_row]
     uniforms = uniforms.to(device)
-    completions = [Completion([], False) for _ in rows]
+    completions = [Completion([], []) for _ in rows]
     for step in range(max_new_tokens):
         drawn = uniforms[torch.from_numpy(rows).to(device), step]
         sampled = sample_tokens(model.lm_head(last).float(), drawn, temperature, top_p)
         tokens = sampled.cpu().numpy()
         for row, token in zip(rows, tokens.tolist(), strict=True):
-            if token == eos_id:
-                completions[row].ended = True
-            else:
-                completions[row].ids.append(token)
-        active = tokens != eos_id
+            completion = completions[row]
+            (completion.end if token in stop_ids else completion.ids).append(token)
+        active = ~np.isin(tokens, stop_ids)
         if not active.any() or step + 1 == max_new_tokens:
             break
         if not active.all():

@@ -27,8 +27,8 @@ def complete(
     decoding: Reader,
     truncate: bool,
 ) -> list[list[dict]]:
-    """Completions of each prompt, one for each of its seeds: {completion, ended, prompt_ids, completion_ids}, whose ids together
-    decode to prompt + completion.
+    """Completions of each prompt, one for each of its seeds: {completion, ended, prompt_ids, completion_ids, end_ids}. The ids
+    together decode to prompt + completion; end_ids holds the token that ended it, if any.
 
     Raises DataError as `encode_prompts` does.
     """
@@ -41,7 +41,7 @@ def complete(
         min(settings.max_new_tokens, context - 1),
         decoding.temperature,
         decoding.top_p,
-        tokenizer.eos_id,
+        tokenizer.stop_ids,
         settings.batch_size,
     )
     return [
@@ -51,6 +51,7 @@ def complete(
                 "ended": completion.ended,
                 "prompt_ids": prompt_ids,
                 "completion_ids": completion.ids,
+                "end_ids": completion.end,
             }
             for completion in of_prompt
         ]

@@ -18,12 +18,14 @@ from picollm.core.errors import DataError
 from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import DARK_GREY, GREEN, Evaluation, annotate, plain_style, read_table
 from picollm.lab.study import key, read_study
+from picollm.lab.summary import t_interval
 
 BETA, LOSS = "dpo.beta", "dpo.loss"
 SEEDS = ("seed", "dpo.seed", "preferences.seed")
 MEASURES = ["dpo.gain", "dpo.kl", "dpo.kl_efficiency"]
 OPTIMUM = ("kl", "reward")
 EQUAL_GAINS = (0.6, 0.75, 0.9)
+MARGIN = 0.1
 UNFINISHED = ("Running", "Queued", "Failed")
 MARKERS = "osD^v<>Pphd"
 
@@ -51,6 +53,16 @@ def of_study(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: no finished run of the grid in {path.with_suffix('.yaml')}; expected one or more")
     dpo = Parameters().content["dpo"]
     return _table([{LOSS: dpo["loss"], BETA: dpo["beta"]} | json.loads(row["parameters"]) for row in rows], rows)
+
+
+def workspace_loss() -> str:
+    """The objective of params.yaml, if no other setting varies."""
+    return _text(Parameters().content["dpo"]["loss"])
+
+
+def baseline_of(path: Path) -> str:
+    """The objective of a study's baseline, if no setting but beta and loss varies there."""
+    return _text(read_study(path.with_suffix(".yaml")).baseline.get(LOSS, "")) or workspace_loss()
 
 
 def _table(parameters: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -185,6 +197,41 @@ def _between(means: pd.DataFrame, gain: float) -> tuple[float, float]:
             efficiency = a["dpo.kl_efficiency"] + share * (b["dpo.kl_efficiency"] - a["dpo.kl_efficiency"])
             return efficiency, a[BETA] * (b[BETA] / a[BETA]) ** share
     return np.nan, np.nan
+
+
+def paired_at_equal_gain(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """For each beta of each objective but `baseline`, over seeds: `n`, the mean `gain`, and mean and 95 % interval of `difference`, the
+    kl_efficiency less that of `baseline` with the same seed at the same gain. That is linear in gain through the two runs of
+    `baseline` whose gains are nearest, and absent more than MARGIN beyond them, or if there is one run alone."""
+    known = table.dropna(subset=["dpo.kl_efficiency"])
+    own = known["objective"] == baseline
+    seeds = pd.Series(
+        list(map(tuple, known[[name for name in SEEDS if name in known]].to_numpy())), known.index, dtype=object
+    )
+    curves = dict(list(known[own].groupby(seeds[own])))
+    found = known[~own].assign(
+        difference=[
+            row["dpo.kl_efficiency"] - _at(curves.get(seeds[place]), row["dpo.gain"])
+            for place, row in known[~own].iterrows()
+        ]
+    )
+    lines = []
+    for (name, beta), runs in found.dropna(subset=["difference"]).groupby(["objective", BETA], sort=False):
+        interval = t_interval(runs["difference"])
+        ends = {"difference": interval["mean"], "low": interval["low"], "high": interval["high"]}
+        lines.append({"objective": name, BETA: beta, "n": interval["n"], "gain": runs["dpo.gain"].mean(), **ends})
+    return pd.DataFrame(lines)
+
+
+def _at(curve: pd.DataFrame | None, gain: float) -> float:
+    """kl_efficiency at `gain` on the line through the two runs of `curve` whose gains are nearest."""
+    if curve is None or len(curve) < 2:
+        return np.nan
+    nearest = curve.iloc[(curve["dpo.gain"] - gain).abs().argsort()[:2]].sort_values("dpo.gain")
+    (low, high), efficiencies = nearest["dpo.gain"], nearest["dpo.kl_efficiency"].to_numpy()
+    if not low - MARGIN <= gain <= high + MARGIN or low == high:
+        return np.nan
+    return efficiencies[0] + (gain - low) / (high - low) * (efficiencies[1] - efficiencies[0])
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Read and write model directories: config.json, model.safetensors, generation_config.json and the tokenizer's files.
 
-The format is that of a Hugging Face Llama: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion to
-GGUF. Nothing is unpickled.
+The format is that of Hugging Face: transformers, TRL and vLLM read it as it is, llama.cpp after a conversion to GGUF. Nothing is
+unpickled.
 """
 
 import os
@@ -9,93 +9,23 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from picollm.core import files
-from picollm.core.config import Positive, Size
 from picollm.core.errors import CheckpointError, DataError, shown
-from picollm.model.settings import MAX_PARAMETERS, Layers
-from picollm.model.shape import ModelConfig
+from picollm.model.config_json import CONFIG, config_json, generation_json, read_config
+from picollm.model.settings import MAX_PARAMETERS
 from picollm.model.transformer import Transformer
 from picollm.text.tokenizer import Tokenizer, load_tokenizer
 
-WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+TEXTS = ("config.json", "generation_config.json", "tokenizer*.json")  # what is read of a directory beside the weights
 FLOATS = {"F64", "F32", "F16", "BF16"}
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 HASH = re.compile(r"[0-9a-f]{30,64}")  # name of a file in the caches of DVC and of the Hugging Face hub
-
-
-class RopeParameters(BaseModel):
-    """Where newer config.json files keep rope_theta; scaled rotary embeddings are not supported."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    rope_type: Literal["default"] = "default"
-    rope_theta: Positive | None = None
-
-
-class LlamaConfig(BaseModel):
-    """The keys of a transformers Llama config.json that change what the model computes; other keys are ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, protected_namespaces=())
-
-    model_type: Literal["llama"]
-    vocab_size: Size
-    hidden_size: Size
-    intermediate_size: Size
-    num_hidden_layers: Layers
-    num_attention_heads: Size
-    num_key_value_heads: Size | None = None
-    head_dim: Size | None = None
-    max_position_embeddings: Size
-    rope_theta: Positive | None = None
-    rope_parameters: RopeParameters | None = None
-    rope_scaling: None = None
-    rms_norm_eps: Positive = 1e-6
-    tie_word_embeddings: bool = False
-    hidden_act: Literal["silu"] = "silu"
-    attention_bias: Literal[False] = False
-    mlp_bias: Literal[False] = False
-    quantization_config: None = None
-
-
-def read_config(folder: Path) -> ModelConfig:
-    """The ModelConfig of a directory's config.json. Raises CheckpointError for a model other than a supported Llama."""
-    path = folder / CONFIG
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{path}: no such file; expected a Hugging Face Llama directory")
-    try:
-        config = LlamaConfig.model_validate(files.read_json(path))
-    except DataError as error:
-        raise CheckpointError(str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ": ".join([str(path), *map(str, first["loc"])])
-        raise CheckpointError(f"{where}: {first['msg']} (found {shown(first['input'])})") from None
-    rope = config.rope_parameters or RopeParameters()
-    shape = ModelConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads or config.num_attention_heads,
-        max_position_embeddings=config.max_position_embeddings,
-        rope_theta=config.rope_theta or rope.rope_theta or 10000.0,
-        rms_norm_eps=config.rms_norm_eps,
-        tie_word_embeddings=config.tie_word_embeddings,
-    )
-    problem = shape.problem()
-    if problem is None and config.head_dim not in (None, shape.head_dim):
-        problem = f"head_dim {config.head_dim}; expected hidden_size / num_attention_heads = {shape.head_dim}"
-    if problem:
-        raise CheckpointError(f"{path}: {problem}")
-    return shape
 
 
 def load_model(folder: str | Path) -> Transformer:
@@ -112,7 +42,7 @@ def load_model(folder: str | Path) -> Transformer:
         empty = Transformer(config)
     expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     state = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         state |= _read_tensors(path, expected)
     if config.tie_word_embeddings:
         _tie(state, folder)
@@ -147,18 +77,13 @@ def load_model_and_tokenizer(folder: str | Path) -> tuple[Transformer, Tokenizer
             f"{folder}: no such directory; expected a model directory, which `dvc repro` writes to models/"
         )
     _refuse_outside_links(folder)
+    vocab_size = read_config(folder).vocab_size  # which may be padded above the tokenizer's
     tokenizer = load_tokenizer(folder)
-    check_vocabulary(read_config(folder), tokenizer, folder)
-    return load_model(folder), tokenizer
-
-
-def check_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
-    """Raise CheckpointError if the tokenizer has more tokens than the model's vocabulary, which may be padded."""
-    if config.vocab_size < tokenizer.vocab_size:
+    if vocab_size < tokenizer.vocab_size:
         raise CheckpointError(
-            f"{folder / CONFIG}: vocab_size is {config.vocab_size}; expected at least {tokenizer.vocab_size}, the tokens of "
-            "the tokenizer"
+            f"{folder / CONFIG}: vocab_size is {vocab_size}; expected at least {tokenizer.vocab_size}, the tokens of the tokenizer"
         )
+    return load_model(folder), tokenizer
 
 
 def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> None:
@@ -170,8 +95,8 @@ def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> 
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     draft.chmod(0o755)
     try:
-        files.write_json(draft / CONFIG, _config_json(model, tokenizer))
-        files.write_json(draft / "generation_config.json", _generation_json(model.config, tokenizer))
+        files.write_json(draft / CONFIG, config_json(model.config, tokenizer))
+        files.write_json(draft / "generation_config.json", generation_json(model.config, tokenizer))
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         if model.config.tie_word_embeddings:
             del state[HEAD]
@@ -182,41 +107,6 @@ def save_model(folder: str | Path, model: Transformer, tokenizer: Tokenizer) -> 
         os.replace(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _config_json(model: Transformer, tokenizer: Tokenizer) -> dict:
-    config = model.config
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "head_dim": config.head_dim,
-        "max_position_embeddings": config.max_position_embeddings,
-        "rope_theta": config.rope_theta,
-        "rms_norm_eps": config.rms_norm_eps,
-        "tie_word_embeddings": config.tie_word_embeddings,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "bos_token_id": tokenizer.bos_id,
-        "eos_token_id": tokenizer.eos_id,
-        "pad_token_id": tokenizer.pad_id,
-        "torch_dtype": "float32",
-    }
-
-
-def _generation_json(config: ModelConfig, tokenizer: Tokenizer) -> dict:
-    return {
-        "bos_token_id": tokenizer.bos_id,
-        "eos_token_id": tokenizer.eos_id,
-        "pad_token_id": tokenizer.pad_id,
-        "max_length": config.max_position_embeddings,
-    }
 
 
 def _refuse_outside_links(folder: Path) -> None:
@@ -233,13 +123,13 @@ def _links_outside(path: Path) -> bool:
     return path.is_symlink() and not inside and not HASH.fullmatch(target.name)
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a directory: model.safetensors, or those named in its index."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     index = folder / INDEX
     if not index.is_file():
-        raise CheckpointError(f"{folder / WEIGHTS}: no such file; expected a Hugging Face Llama directory")
+        raise CheckpointError(f"{folder / WEIGHTS}: no such file; expected a Hugging Face model directory")
     try:
         content = files.read_json(index)
     except DataError as error:

@@ -1,15 +1,17 @@
 """Settings of the model: its shape, the checkpoints to start from, and how it computes."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from picollm.core.config import Positive, Settings, Size, Text
-from picollm.model.shape import ModelConfig
+from picollm.model.shape import ModelConfig, default_head_dim
 
 RAW = Path("data/raw")
+HUB_ID = re.compile(r"(?!.*\.\.)([\w.-]+/[\w.-]+)@([\w.-]+(?:/[\w.-]+)*)", re.ASCII)  # of the hub: ORG/NAME@REVISION
 Layers = Annotated[int, Field(ge=1, le=1024)]
 TRAINING_BYTES = 16  # per parameter: weight, gradient and Adam's two moments, four bytes each
 MAX_PARAMETERS = 2**40 // TRAINING_BYTES
@@ -36,16 +38,20 @@ class ModelShape(Settings):
         return self
 
     def config(self, vocab_size: int) -> ModelConfig:
-        return ModelConfig(vocab_size=vocab_size, **self.model_dump())
+        head_dim = default_head_dim(self.hidden_size, self.num_attention_heads)
+        return ModelConfig(vocab_size=vocab_size, head_dim=head_dim, **self.model_dump())
 
 
-def _expect_in_raw(path: str) -> str:
-    if RAW.resolve() not in Path(path).resolve().parents or not os.path.isdir(path):
-        raise ValueError(f"expected a directory in {RAW}/, whose content DVC tracks; copy it there")
+def _expect_in_raw_or_hub_id(path: str) -> str:
+    in_raw = RAW.resolve() in Path(path).resolve().parents and os.path.isdir(path)
+    if not in_raw and (os.path.isdir(path) or not HUB_ID.fullmatch(path)):
+        raise ValueError(
+            f"expected a directory in {RAW}/, whose content DVC tracks, or a model of the Hugging Face hub, ORG/NAME@REVISION"
+        )
     return path
 
 
-Checkpoint = Annotated[Text, AfterValidator(_expect_in_raw)]
+Checkpoint = Annotated[Text, AfterValidator(_expect_in_raw_or_hub_id)]
 
 
 class InitFrom(Settings):
@@ -61,6 +67,24 @@ class PolicyFrom(Settings):
 
     section: ClassVar[str] = "policy"
     init_from: Checkpoint | None
+
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Lora(Settings):
+    """Low-rank adapters of the projections `targets` of every layer; their output counts alpha / rank."""
+
+    rank: Annotated[int, Field(ge=1, le=4096)]
+    alpha: Positive
+    targets: Annotated[list[Literal[PROJECTIONS]], Field(min_length=1)]
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("expected each projection once")
+        return value
 
 
 class Compute(Settings):

@@ -1,7 +1,8 @@
-"""A Llama decoder with the parameter names and shapes of Hugging Face transformers.
+"""A Llama decoder with the parameter names and shapes of Hugging Face transformers; also Mistral, Qwen2 and Qwen3.
 
 RMSNorm (Zhang & Sennrich 2019), rotary position embeddings (Su et al. 2021) in the half-split order, grouped-query attention
-(Ainslie et al. 2023), SwiGLU (Shazeer 2020), no biases, no dropout. The loss is not part of the model.
+(Ainslie et al. 2023), SwiGLU (Shazeer 2020), no dropout; biases and normalised queries and keys (Qwen3) where the ModelConfig has
+them. The loss is not part of the model.
 """
 
 import math
@@ -25,7 +26,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # Queries and keys are bfloat16 under autocast.
+        return F.rms_norm(x.to(self.weight.dtype), self.weight.shape, self.weight, self.eps)
 
 
 class Embedding(nn.Embedding):
@@ -35,10 +37,10 @@ class Embedding(nn.Embedding):
 
 
 class Linear(nn.Linear):
-    """Without bias: [.., in_features] -> [.., out_features]."""
+    """[.., in_features] -> [.., out_features]."""
 
-    def __init__(self, in_features: int, out_features: int):
-        super().__init__(in_features, out_features, bias=False)
+    def __init__(self, in_features: int, out_features: int, bias: bool = False):
+        super().__init__(in_features, out_features, bias)
 
     def reset_parameters(self) -> None:
         """Does nothing, as that of Embedding."""
@@ -48,8 +50,25 @@ class Linear(nn.Linear):
             # With one row, reading the weights takes all the time. PyTorch does that in one thread; a batched product uses all.
             threads = math.gcd(self.out_features, torch.get_num_threads())
             slices = self.weight.unflatten(0, (threads, -1)).transpose(1, 2)
-            return torch.bmm(x.expand(threads, 1, -1), slices).view(1, -1)
+            product = torch.bmm(x.expand(threads, 1, -1), slices).view(1, -1)
+            return product if self.bias is None else product + self.bias
         return super().forward(x)
+
+
+def inverse_frequencies(config: ModelConfig) -> Tensor:
+    """Radians per position of each rotary pair: [head_dim / 2]; computed on the CPU, also within `torch.device("meta")`."""
+    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu") / config.head_dim
+    frequencies = config.rope_theta**-exponents
+    scaling = config.rope_scaling
+    if scaling is None:
+        return frequencies
+    if scaling.rope_type == "linear":
+        return frequencies / scaling.factor
+    # How much of the original frequency is kept: 0 for long wavelengths, 1 for short ones.
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    turns = scaling.original_max_position_embeddings * frequencies / (2 * math.pi)  # in the original context
+    kept = ((turns - low) / (high - low)).clamp(0, 1)
+    return (1 - kept) * frequencies / scaling.factor + kept * frequencies
 
 
 def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -61,25 +80,31 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.head_dim = config.head_dim
+        size = config.hidden_size
+        q_size = config.num_attention_heads * config.head_dim
         kv_size = config.num_key_value_heads * config.head_dim
-        self.q_proj = Linear(config.hidden_size, config.hidden_size)
-        self.k_proj = Linear(config.hidden_size, kv_size)
-        self.v_proj = Linear(config.hidden_size, kv_size)
-        self.o_proj = Linear(config.hidden_size, config.hidden_size)
+        self.q_proj = Linear(size, q_size, config.attention_bias)
+        self.k_proj = Linear(size, kv_size, config.attention_bias)
+        self.v_proj = Linear(size, kv_size, config.attention_bias)
+        self.o_proj = Linear(q_size, size, config.output_bias)
+        self.q_norm, self.k_norm = (
+            RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity() for _ in range(2)
+        )
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         q, k, v = (
             projection(x).unflatten(-1, (-1, self.head_dim)) for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return self.o_proj(attend(apply_rotary(q, *rotary), apply_rotary(k, *rotary), v))
+        q, k = (apply_rotary(x, *rotary) for x in (self.q_norm(q), self.k_norm(k)))
+        return self.o_proj(attend(q, k, v))
 
 
 class MLP(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
+        self.gate_proj = Linear(config.hidden_size, config.intermediate_size, config.mlp_bias)
+        self.up_proj = Linear(config.hidden_size, config.intermediate_size, config.mlp_bias)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size, config.mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
@@ -121,9 +146,8 @@ class Transformer(nn.Module):
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
-        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu") / config.head_dim
         self.attend = Layout.attend  # replaced by a wrapper when the blocks are compiled
-        self.register_buffer("inverse_frequencies", config.rope_theta**-exponents, persistent=False)
+        self.register_buffer("inverse_frequencies", inverse_frequencies(config), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         layout = Layout.from_lengths([ids.shape[1]] * len(ids)).to(ids.device)

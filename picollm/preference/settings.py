@@ -13,12 +13,12 @@ from picollm.logprobs.settings import TemporalDecay
 from picollm.preference import scores
 from picollm.preference.losses import COUPLED, LENGTHS, LOSSES
 from picollm.preference.scores import PairScores
-from picollm.training.settings import Epochs, Training
+from picollm.training.settings import FineTuning
 
 UNUSED = {"label_smoothing": 0.0, "divergence": "reverse_kl"}  # of every other setting of a loss None
 
 
-class Dpo(TemporalDecay, Training):
+class Dpo(TemporalDecay, FineTuning):
     """`seed` varies the order of training alone. `loss` is the name of a preference loss or a mapping of names to weights, whose
     weighted sum is the loss. The settings between `beta` and `kl_weight` are those of preference/losses/; one that no chosen
     loss uses must keep the value that turns it off. `kl_weight` adds that multiple of the KL from the reference along the
@@ -39,7 +39,6 @@ class Dpo(TemporalDecay, Training):
     kl_weight: NonNegative
     sft_weight: NonNegative
     snapshots: Annotated[int, Field(ge=0, le=1000)]
-    epochs: Epochs
 
     @field_validator("loss")
     @classmethod

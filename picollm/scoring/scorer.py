@@ -46,7 +46,7 @@ class Scorer:
     def samples(self, model: Transformer, reference: Transformer, samples: Sequence[dict]) -> Iterator[dict]:
         """Per sample drawn at temperature 1 without top-p: id, number, the exact KL(model || reference) of its positions, its summed
         log-probs under both, in nats, and its number of tokens; end-of-text counts if it was generated."""
-        sampled = [row["completion_ids"] + [self.tokenizer.eos_id] * row["ended"] for row in samples]
+        sampled = [row["completion_ids"] + row["end_ids"] for row in samples]
         sequences = [np.array(row["prompt_ids"] + ids) for row, ids in zip(samples, sampled, strict=True)]
         rows = ResponseRows(sequences, [len(row["prompt_ids"]) for row in samples])
         scores = score(lambda batch: divergence(model, reference, batch), model, rows, self.batch_size, self.precision)

@@ -6,9 +6,10 @@ from picollm.core.errors import DataError
 from picollm.text.tokenizer import Tokenizer
 
 
-def prompt_ids(ids: Sequence[int], bos_id: int, room: int) -> list[int]:
-    """[bos] and the last of `ids`, at most `room` tokens together, at least bos."""
-    return [bos_id, *ids[max(0, len(ids) - max(room - 1, 0)) :]]
+def prompt_ids(ids: Sequence[int], bos: Sequence[int], room: int) -> list[int]:
+    """`bos` ([bos] or []) and the last of `ids`, at most `room` tokens together, at least one."""
+    count = max(room - len(bos), 0 if bos else 1)
+    return [*bos, *ids[max(0, len(ids) - count) :]]
 
 
 def encode_prompts(
@@ -19,10 +20,10 @@ def encode_prompts(
     truncate: bool,
     names: Sequence[str] | None = None,
 ) -> list[list[int]]:
-    """Prompts as [bos] ids to sample from; with `truncate` cut from the left. Raises DataError, by the prompt's name if there are
-    `names`, if some do not fit `context` together with `new_tokens`."""
+    """Prompts as ids to sample from, bos in front if the tokenizer has one; with `truncate` cut from the left. Raises DataError, by the
+    prompt's name if there are `names`, if some do not fit `context` together with `new_tokens`."""
     encoded = tokenizer.encode_batch(prompts)
-    lengths = [len(ids) + 1 for ids in encoded]
+    lengths = [len(tokenizer.bos) + len(ids) for ids in encoded]
     too_long = [row for row, length in enumerate(lengths) if length + new_tokens > context]
     if too_long and not truncate:
         first = too_long[0]
@@ -32,4 +33,4 @@ def encode_prompts(
             f"{context} ({len(too_long)} of {len(lengths)} prompts do, the longest takes {max(lengths)}); lower "
             "sample.max_new_tokens, or set truncate: true"
         )
-    return [prompt_ids(ids, tokenizer.bos_id, context - min(new_tokens, context - 1)) for ids in encoded]
+    return [prompt_ids(ids, tokenizer.bos, context - min(new_tokens, context - 1)) for ids in encoded]

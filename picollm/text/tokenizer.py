@@ -20,7 +20,8 @@ from picollm.core.errors import DataError, TokenizerError, shown
 from picollm.core.files import END_OF_TEXT, has_lone_surrogate, read_json, write_json
 from picollm.text.byte_level import byte_level_tokenizer, tiktoken_encoding, tokenizer_of
 
-TOKENIZER_FILE, CONFIG_FILE, MODEL_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json", "config.json"
+TOKENIZER_FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
+MODEL_CONFIG_FILE, GENERATION_FILE = "config.json", "generation_config.json"
 ROLES = ("bos", "eos", "pad")
 MAX_VOCABULARY = 2**24
 DOWNLOAD_SECONDS = 60
@@ -83,21 +84,31 @@ def _library_errors(what: str) -> Iterator[None]:
 class Tokenizer:
     """Ordinary text to ids and back. Text never becomes a special token, whatever characters it holds.
 
-    A sequence is bos, a text that begins it (a prompt) and a text that continues it (a response). Some
+    A sequence is bos, if the tokenizer has one, a text that begins it (a prompt) and a text that continues it (a response). Some
     tokenizers (Llama 2, Mistral) put a space in front of a text; a continuation gets none, so that the ids of
     the sequence spell the two texts as written.
     """
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer, names: dict[str, str], config: dict[str, Any]):
-        """`names` are the bos, eos and pad tokens, `config` the other keys of tokenizer_config.json."""
+    def __init__(
+        self,
+        tokenizer: tokenizers.Tokenizer,
+        names: dict[str, str | None],
+        config: dict[str, Any],
+        stop_ids: Sequence[int] = (),
+    ):
+        """`names` are the bos, eos and pad tokens, bos None if there is none; `config` the other keys of tokenizer_config.json;
+        `stop_ids` the tokens besides eos at which the model stops."""
         ids = tokenizer.get_vocab(with_added_tokens=True)
-        for role in ROLES:
+        roles = [role for role in ROLES if names[role] is not None]
+        for role in roles:
             if names[role] not in ids:
                 raise TokenizerError(f"the {role} token {shown(names[role])} is not in the tokenizer's vocabulary")
         self.vocab_size = max(ids.values()) + 1
-        self.bos_id, self.eos_id, self.pad_id = (ids[names[role]] for role in ROLES)
+        self.bos_id, self.eos_id, self.pad_id = (ids.get(names[role]) for role in ROLES)
+        self.bos = [] if self.bos_id is None else [self.bos_id]  # what every sequence begins with
+        self.stop_ids = list(dict.fromkeys([self.eos_id, *stop_ids]))
         self._special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        self._special |= {self.bos_id, self.eos_id, self.pad_id}
+        self._special |= {*self.bos, self.eos_id, self.pad_id}
         with _library_errors("cannot be written"):
             definition = json.loads(tokenizer.to_str())
         self._definition = definition | {
@@ -108,16 +119,16 @@ class Tokenizer:
         self._backend = self._continuing = _backend(tokenizer, definition)
         if continuing != definition:
             self._continuing = _backend(_parse(continuing, "cannot be read back"), continuing)
-        for role in ROLES:
+        for role in roles:
             if ids[names[role]] in self._backend.encode(names[role]):
                 raise TokenizerError(f"the {role} token {shown(names[role])} is not special: text can spell it")
         self._config = {
             "clean_up_tokenization_spaces": False,
             **config,
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "add_bos_token": True,
+            "add_bos_token": bool(self.bos),
             "add_eos_token": False,
-            **{f"{role}_token": names[role] for role in ROLES},
+            **{f"{role}_token": names[role] for role in roles},
         }
 
     def encode(self, text: str) -> list[int]:
@@ -149,7 +160,7 @@ class Tokenizer:
         return [i for i in map(int, ids) if i < self.vocab_size and i not in self._special]
 
     def save(self, folder: str | Path) -> None:
-        """Write tokenizer.json and tokenizer_config.json, with which transformers' AutoTokenizer puts bos in front."""
+        """Write tokenizer.json and tokenizer_config.json, with which transformers' AutoTokenizer puts bos, if any, in front."""
         write_json(Path(folder) / TOKENIZER_FILE, self._definition)
         write_json(Path(folder) / CONFIG_FILE, self._config)
 
@@ -176,8 +187,9 @@ def train_bpe(texts: Iterator[str], vocab_size: int) -> Tokenizer:
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Read `folder`/tokenizer.json; tokenizer_config.json (names) or config.json (ids) there tell bos, eos.
 
-    Raises TokenizerError if a file is missing, damaged or too large, or if the files name no bos or eos token or
-    contradict each other.
+    There is no bos if tokenizer_config.json has a bos_token of null, or add_bos_token: false, whatever config.json says. A list of
+    eos ids in config.json or generation_config.json holds further tokens at which the model stops. Raises TokenizerError if a file is
+    missing, damaged or too large, or if the files name no bos or eos token or contradict each other.
     """
     path = Path(folder) / TOKENIZER_FILE
     tokenizer = _read_tokenizer(path)
@@ -185,10 +197,15 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     if has_lone_surrogate(json.dumps(config, ensure_ascii=False)):
         raise TokenizerError(f"{path.with_name(CONFIG_FILE)}: contains a lone surrogate, which UTF-8 cannot encode")
     model_config = _read_optional(path.with_name(MODEL_CONFIG_FILE))
-    names = {role: _special_token(role, tokenizer, config, model_config, path) for role in ("bos", "eos")}
+    without_bos = config.get("bos_token", "") is None or config.get("add_bos_token") is False
+    names = {"bos": None if without_bos else _special_token("bos", tokenizer, config, model_config, path)}
+    names["eos"] = _special_token("eos", tokenizer, config, model_config, path)
     names["pad"] = _config_name("pad", config, path) or names["eos"]
+    stop_ids = _ids("eos", tokenizer, model_config, path.with_name(MODEL_CONFIG_FILE))
+    generation = path.with_name(GENERATION_FILE)
+    stop_ids += _ids("eos", tokenizer, _read_optional(generation), generation)
     try:
-        return Tokenizer(tokenizer, names, config)
+        return Tokenizer(tokenizer, names, config, stop_ids)
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
 
@@ -279,14 +296,18 @@ def _with_rules(part: dict[str, Any] | None, rules: dict[str, dict[str, Any]]) -
     return part | changed | rules.get(part["type"], {})
 
 
-def _take_post_processor(tokenizer: tokenizers.Tokenizer, current: dict[str, Any] | None, bos: str) -> dict[str, Any]:
-    """Replace the tokenizer's post-processor by none, and return one that adds bos in front: `current` if it does that."""
-    bos_id = tokenizer.token_to_id(bos)
+def _take_post_processor(
+    tokenizer: tokenizers.Tokenizer, current: dict[str, Any] | None, bos: str | None
+) -> dict[str, Any] | None:
+    """Replace the tokenizer's post-processor by none, and return one that adds bos, if any, in front: `current` if it does that."""
+    front = [] if bos is None else [tokenizer.token_to_id(bos)]
     with _library_errors("a text cannot be encoded"):
         processed = tokenizer.encode("a").ids
         tokenizer.post_processor = None
-        if processed == [bos_id, *tokenizer.encode("a").ids]:
+        if processed == [*front, *tokenizer.encode("a").ids]:
             return current
+    if bos is None:
+        return None
     first, second = (
         [{"SpecialToken": {"id": bos, "type_id": place}}, {"Sequence": {"id": name, "type_id": place}}]
         for place, name in enumerate("AB")
@@ -295,7 +316,7 @@ def _take_post_processor(tokenizer: tokenizers.Tokenizer, current: dict[str, Any
         "type": "TemplateProcessing",
         "single": first,
         "pair": first + second,
-        "special_tokens": {bos: {"id": bos, "ids": [bos_id], "tokens": [bos]}},
+        "special_tokens": {bos: {"id": bos, "ids": front, "tokens": [bos]}},
     }
     members = [] if current is None else current.get("processors", [current])
     offsets = [member for member in members if member["type"] == "ByteLevel"]  # changes no ids
@@ -332,10 +353,7 @@ def _special_token(role: str, tokenizer: tokenizers.Tokenizer, config: dict, mod
     """The bos or eos token: named in tokenizer_config.json, or an id in config.json, or the only special."""
     key = f"{role}_token_id"
     where = path.with_name(MODEL_CONFIG_FILE)
-    ids = model_config.get(key)
-    ids = ids if isinstance(ids, list) else [] if ids is None else [ids]
-    if any(type(i) is not int or not 0 <= i < MAX_VOCABULARY or tokenizer.id_to_token(i) is None for i in ids):
-        raise TokenizerError(f"{where}: {key} {shown(ids)} is not in the vocabulary of {path.name}")
+    ids = _ids(role, tokenizer, model_config, where)
     if name := _config_name(role, config, path):
         if ids and tokenizer.token_to_id(name) not in ids:
             raise TokenizerError(
@@ -349,9 +367,20 @@ def _special_token(role: str, tokenizer: tokenizers.Tokenizer, config: dict, mod
     names = [tokenizer.id_to_token(i) for i in ids] or special
     if len(names) != 1:
         raise TokenizerError(
-            f"{path.parent}: no {role} token; expected {role}_token in {CONFIG_FILE} or {key} in {MODEL_CONFIG_FILE}"
+            f"{path.parent}: no {role} token; expected {role}_token in {CONFIG_FILE}{' (null for none)' * (role == 'bos')} or {key} in "
+            f"{MODEL_CONFIG_FILE}"
         )
     return names[0]
+
+
+def _ids(role: str, tokenizer: tokenizers.Tokenizer, config: dict[str, Any], path: Path) -> list[int]:
+    """The ids of `role` in the content `config` of `path`, which may be one, a list or missing."""
+    key = f"{role}_token_id"
+    ids = config.get(key)
+    ids = ids if isinstance(ids, list) else [] if ids is None else [ids]
+    if any(type(i) is not int or not 0 <= i < MAX_VOCABULARY or tokenizer.id_to_token(i) is None for i in ids):
+        raise TokenizerError(f"{path}: {key} {shown(ids)} is not in the vocabulary of {TOKENIZER_FILE}")
+    return ids
 
 
 def _config_name(role: str, config: dict[str, Any], path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""The tokenized corpus: every document as [bos] ids [eos], concatenated in one memory-mapped array.
+"""The tokenized corpus: every document as bos (if the tokenizer has one), ids and eos, concatenated in one memory-mapped array.
 
 NAME.npy holds the ids (uint16 if the vocabulary is smaller than 65536, else uint32); document i is
 ids[offsets[i] : offsets[i + 1]] with the offsets of NAME.offsets.npy.
@@ -20,7 +20,8 @@ from picollm.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What write_tokens wrote: `tokens` with every bos and eos, `utf8_bytes` of the texts alone."""
+    """What write_tokens wrote: `tokens` with every bos and eos, `utf8_bytes` of the texts alone, without bos also without the first
+    token of each, which nothing predicts."""
 
     documents: int
     tokens: int
@@ -66,11 +67,13 @@ def write_tokens(texts: Iterator[list[str]], tokenizer: Tokenizer, path: str | P
             for place, text in enumerate(batch, start=documents + 1):
                 if not text.strip():
                     raise DataError(f"{path}: document {place} of the corpus has no text")
-            rows = [[tokenizer.bos_id, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(batch)]
+            rows = [[*tokenizer.bos, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(batch)]
             append_ids(np.fromiter(chain.from_iterable(rows), dtype))
             append_offsets(tokens + np.cumsum([len(row) for row in rows], dtype=np.int64))
             batch_bytes = sum(len(text.encode()) for text in batch)
             progress.update(batch_bytes)
+            if not tokenizer.bos:  # nothing predicts the first token
+                batch_bytes -= sum(len(tokenizer.decode(row[:1]).encode()) for row in rows)
             documents += len(batch)
             tokens += sum(len(row) for row in rows)
             utf8_bytes += batch_bytes

@@ -138,6 +138,11 @@ def named_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return dict(model.named_parameters())
 
 
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """`named_parameters` without the frozen ones."""
+    return {name: parameter for name, parameter in named_parameters(model).items() if parameter.requires_grad}
+
+
 class _Module(nn.Module):
     """Model and objective as one module, because DistributedDataParallel wraps a module's forward."""
 

@@ -84,7 +84,7 @@ class Trainer:
 
     def __init__(self, run: Run, history: History):
         self.run, self.history, self.step = run, history, 0
-        parameters = distributed.named_parameters(run.model)
+        parameters = distributed.trained_parameters(run.model)
         self.optimizers = make_optimizers(parameters, run.settings)
         self.window = Window(run)
         self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
@@ -105,7 +105,7 @@ class Trainer:
         history.validation.append(row)
         if history.best_loss is None or row["loss"] < history.best_loss:
             history.best_loss, history.best_step = row["loss"], self.step
-            _copy(distributed.named_parameters(run.model), self.best)
+            _copy(distributed.trained_parameters(run.model), self.best)
         numbers = Progress.format(row, 4)
         return f"{run.name}: step {self.step}/{run.steps}: validation {numbers} (best: step {history.best_step})"
 
@@ -122,7 +122,7 @@ class Trainer:
             progress.log(history.train[-1], self.window.tokens_per_second)
 
     def load_best(self) -> None:
-        _copy(self.best, distributed.named_parameters(self.run.model))
+        _copy(self.best, distributed.trained_parameters(self.run.model))
 
     def save(self, state: State) -> None:
         progress = {"history": dataclasses.asdict(self.history), "step": self.step}
@@ -138,7 +138,7 @@ class Trainer:
         print(f"{self.run.name}: resuming from step {progress['step']}", flush=True)
         self.step = progress["step"]
         vars(self.history).update(progress["history"])
-        parameters = distributed.named_parameters(self.run.model)
+        parameters = distributed.trained_parameters(self.run.model)
         for prefix, targets in (("model.", parameters), ("best.", self.best)):
             values = _with_prefix(prefix, tensors)
             _copy({name: distributed.shard_like(values[name], target) for name, target in targets.items()}, targets)
@@ -150,7 +150,7 @@ class Trainer:
         self.window.restore(_with_prefix("window.", tensors), self.history.tokens)
 
     def _tensors(self) -> dict[str, Tensor]:
-        parameters = distributed.named_parameters(self.run.model)
+        parameters = distributed.trained_parameters(self.run.model)
         tensors = {f"model.{name}": parameter.detach() for name, parameter in parameters.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
         for optimizer, parameter, prefix in self._optimized():
@@ -159,7 +159,7 @@ class Trainer:
 
     def _optimized(self) -> Iterator[tuple[torch.optim.Optimizer, nn.Parameter, str]]:
         """Every parameter with its optimizer and the prefix of its state in a saved state."""
-        names = {parameter: name for name, parameter in distributed.named_parameters(self.run.model).items()}
+        names = {parameter: name for name, parameter in distributed.trained_parameters(self.run.model).items()}
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
@@ -195,7 +195,7 @@ def train_step(
         total = sums if total is None else total.plus(sums)
         tokens += real * batch.input_ids.numel()
     total, tokens = _all_reduce(total), int(distributed.all_reduce_sum(torch.tensor(tokens)))
-    parameters = list(distributed.named_parameters(run.model).values())
+    parameters = list(distributed.trained_parameters(run.model).values())
     torch._foreach_div_([distributed.to_local(parameter.grad) for parameter in parameters], total.count)
     norm = distributed.full_tensor(torch.nn.utils.clip_grad_norm_(parameters, run.settings.grad_clip))
     for optimizer in optimizers:

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from picollm.batching.rows import Rows
 from picollm.core import files
 from picollm.core.errors import TrainingError
 from picollm.model.directory import save_model
+from picollm.model.lora import adapters, save_adapter
 from picollm.model.transformer import Transformer
 from picollm.text.tokenizer import Tokenizer
 from picollm.training import distributed
@@ -49,6 +51,10 @@ class Run:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
+    def trained_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+
+    @property
     def flops(self) -> float:
         """Approximate floating-point operations of the run: 6 per parameter and token (Kaplan et al. 2020, section 2.1); for a pair
         only the longer sequence is counted."""
@@ -59,12 +65,13 @@ class Run:
         rows, batch, processes = len(self.train.lengths), self.settings.batch_size, distributed.world_size()
         threads = torch.get_num_threads()
         hardware = "1 thread" if threads == 1 else f"{threads} threads"
+        trained = f"{self.trained_count:,} of " if self.trained_count < self.parameter_count else ""
         if self.device.type == "cuda":
             hardware = torch.cuda.get_device_name(self.device)
         return (
             f"{self.name}: {self.steps:,} steps of {batch:,} rows, {self.steps * batch / rows:.2f} epochs of {rows:,} rows "
             f"({self.train.lengths.sum():,} tokens); {len(self.validation.lengths):,} rows for validation\n"
-            f"{self.name}: {self.parameter_count:,} parameters in {self.precision} on {self.device} ({hardware}), "
+            f"{self.name}: {trained}{self.parameter_count:,} parameters in {self.precision} on {self.device} ({hardware}), "
             + (f"{processes} processes ({self.strategy})" if processes > 1 else "1 process")
         )
 
@@ -102,23 +109,36 @@ class History:
         files.write_json(metrics, numbers)
 
 
-def write_results(run: Run, history: History, tokenizer: Tokenizer, model: str, plots: str, metrics: str) -> None:
-    """Write the model directory, CSV files and summary of a run, on rank 0; a collective call."""
-    full = full_model(run.model)
+def write_results(
+    run: Run, history: History, tokenizer: Tokenizer, model: str, plots: str, metrics: str, base: str | None = None
+) -> None:
+    """Write the model directory, CSV files and summary of a run, on rank 0; a collective call. Adapters of the model in `base`, if that
+    is what was trained, are written beside the merged weights, into adapter/ of the model directory."""
+    full, tensors = full_model(run.model), {}
+    lora = run.settings.lora if base else None
+    if lora:
+        trained = distributed.trained_parameters(run.model)
+        tensors = {name: distributed.gather_to_main(tensor.detach()) for name, tensor in trained.items()}
     if distributed.is_main():
         save_model(model, full, tokenizer)
+        if lora:
+            save_adapter(Path(model, "adapter"), tensors, lora, base)
         history.write(run, plots, metrics)
 
 
 def full_model(model: Transformer) -> Transformer:
-    """The model itself, or an unsharded copy on the CPU if FSDP sharded it; a collective call."""
+    """The model itself; or a copy on the CPU, unsharded if FSDP sharded it, with its adapters, if any, merged; a collective call."""
     parameters = distributed.named_parameters(model)
-    if not any(distributed.is_sharded(parameter) for parameter in parameters.values()):
+    adapted = dict(adapters(model))
+    if not adapted and not any(distributed.is_sharded(parameter) for parameter in parameters.values()):
         return model
     copy = Transformer(model.config)
     with torch.no_grad():
         for name, parameter in copy.named_parameters():
             parameter.copy_(distributed.full_tensor(parameters[name]))  # one at a time, so no GPU has to hold them all
+        for name, linear in adapted.items():
+            first, second = (distributed.full_tensor(tensor).cpu() for tensor in (linear.lora_A, linear.lora_B))
+            copy.get_parameter(f"{name}.weight").add_(second @ first, alpha=linear.scale)
     return copy
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from picollm.core.config import BatchSize, Count, Positive, Settings, Share
+from picollm.model.settings import Lora
 
 Rate = Annotated[float, Field(gt=0, le=100)]
 Epochs = Annotated[float, Field(gt=0, le=10**6)]
@@ -33,9 +34,15 @@ class Pretrain(Training):
     steps: Count
 
 
-class Sft(Training):
-    section: ClassVar[str] = "sft"
+class FineTuning(Training):
+    """`lora`: the adapters that are trained instead of all weights, or None."""
+
+    lora: Lora | None
     epochs: Epochs
+
+
+class Sft(FineTuning):
+    section: ClassVar[str] = "sft"
 
 
 class Parallel(Settings):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from picollm.core.errors import CheckpointError, ParamsError, PicollmError
-from picollm.model.directory import load_model, load_model_and_tokenizer, read_config, save_model
+from picollm.model.config_json import read_config
+from picollm.model.directory import load_model, load_model_and_tokenizer, save_model
 from picollm.model.settings import InitFrom
 from picollm.text.tokenizer import train_bpe
 from stages.import_models import import_model
@@ -157,7 +158,6 @@ def test_a_damaged_config_is_usable_or_named(data):
         {"rope_parameters": {"rope_type": ["x" * 10**5]}},
         {"hidden_act": "x" * 10**6},
         {"num_attention_heads": 0},
-        {"head_dim": 2**24},
     ],
     ids=str,
 )

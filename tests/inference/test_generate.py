@@ -8,8 +8,8 @@ from tests.tiny import VOCABULARY, greedy, sequences, tiny_model
 PROMPTS = [ids.tolist() for ids in sequences(5, seed=3, shortest=2, longest=9)]
 
 
-def run(model, prompts, seeds, temperature=1.0, top_p=0.9, eos_id=0, batch_size=8, new=8):
-    return generate(model, prompts, seeds, new, temperature, top_p, eos_id, batch_size)
+def run(model, prompts, seeds, temperature=1.0, top_p=0.9, stop_ids=(0,), batch_size=8, new=8):
+    return generate(model, prompts, seeds, new, temperature, top_p, stop_ids, batch_size)
 
 
 def one_each(model, prompts, seeds, **settings):
@@ -44,18 +44,18 @@ def test_completions_of_one_prompt_differ_in_length_and_end_where_their_own_toke
     assert not any(0 in completion.ids for completion in completions)
 
 
-def test_a_completion_stops_at_end_of_text_and_leaves_it_out():
+def test_a_completion_stops_at_the_first_of_the_stop_tokens_and_keeps_it_apart():
     model = tiny_model()
     first = one_each(model, PROMPTS, range(5), temperature=0.0)
-    eos = first[0].ids[2]  # the third token of the first completion is now end of text
-    cut = one_each(model, PROMPTS, range(5), temperature=0.0, eos_id=eos)
+    stop_ids = [first[0].ids[2], first[1].ids[1]]
+    cut = one_each(model, PROMPTS, range(5), temperature=0.0, stop_ids=stop_ids)
+    assert {tuple(short.end) for short in cut} >= {(token,) for token in stop_ids}
     for whole, short in zip(first, cut, strict=True):
-        if eos in whole.ids:
-            assert short.ended
-            assert short.ids == whole.ids[: whole.ids.index(eos)]
-        else:
-            assert not short.ended
-            assert short.ids == whole.ids
+        places = [place for place, token in enumerate(whole.ids) if token in stop_ids]
+        end = places[0] if places else len(whole.ids)
+        assert short.ids == whole.ids[:end]
+        assert short.end == (whole.ids[end : end + 1] or whole.end)
+        assert short.ended == bool(short.end)
 
 
 def test_sampling_frequencies_follow_the_softmax():

@@ -62,6 +62,7 @@ def test_greedy_completions_are_those_of_a_plain_loop(model, tokenizer):
             "ended": ended,
             "prompt_ids": ids,
             "completion_ids": made,
+            "end_ids": [tokenizer.eos_id] * ended,
         }
 
 
@@ -124,7 +125,18 @@ def test_test_prompts_get_several_samples_unseen_ones_one_and_all_one_as_a_reade
     exact += [("unseen-0", 0), ("unseen-1", 0)]
     assert [(row["id"], row["number"]) for row in made if not row["reader"]] == exact
     assert [row["id"] for row in made if row["reader"]] == ["test-0", "test-1", "unseen-0", "unseen-1"]
-    expected = ["id", "split", "prompt", "reader", "number", "completion", "ended", "prompt_ids", "completion_ids"]
+    expected = [
+        "id",
+        "split",
+        "prompt",
+        "reader",
+        "number",
+        "completion",
+        "ended",
+        "prompt_ids",
+        "completion_ids",
+        "end_ids",
+    ]
     assert list(made[0]) == expected
     assert {row["prompt"] for row in made if row["id"] == "test-1"} == {"a cat 1"}
     for name, count in (("base", 1), ("sft", 10)):

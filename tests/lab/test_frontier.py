@@ -5,7 +5,7 @@ from picollm.core import files
 from picollm.core.errors import DataError
 from picollm.evaluation.optimum import best_of_n_kl
 from picollm.lab.drawing import save
-from picollm.lab.frontier import at_equal_gain, frontier, of_study
+from picollm.lab.frontier import at_equal_gain, frontier, of_study, paired_at_equal_gain
 from picollm.lab.study import key
 
 RUNS = [
@@ -83,6 +83,28 @@ def test_of_two_branches_that_reach_a_gain_the_one_of_larger_beta_is_reported():
 def test_a_beta_with_a_seed_of_unknown_efficiency_is_left_out():
     rows = [("sigmoid", 4.0, 1, 0.5, 1, 0.6), ("sigmoid", 4.0, 2, 0.1, 1, None), ("sigmoid", 1.0, 1, 0.9, 2, 0.4)]
     assert at_equal_gain(pd.DataFrame(rows, columns=COLUMNS)).loc[0].isna().sum() == 6
+
+
+def test_differences_at_equal_gain_are_paired_by_seed():
+    rows = [
+        *[("sigmoid", 1.0, 1, 0.7, 1, 0.4), ("sigmoid", 0.5, 1, 0.9, 2, 0.3), ("sigmoid", 0.2, 1, 1.3, 4, 0.1)],
+        *[("sigmoid", 1.0, 2, 0.5, 1, 0.3), ("sigmoid", 0.5, 2, 0.7, 2, 0.2)],
+        ("sigmoid", 1.0, 3, 0.7, 1, 0.4),  # one run alone
+        *[("hinge", 2.0, 1, 0.8, 1, 0.45), ("hinge", 2.0, 2, 0.75, 1, 0.275), ("hinge", 2.0, 3, 0.7, 1, 0.9)],
+        *[("ipo", 2.0, 1, 1.1, 1, 0.2), ("ipo", 2.0, 2, 0.85, 1, 0.9)],  # the second 0.15 beyond its curve
+    ]
+    found = paired_at_equal_gain(pd.DataFrame(rows, columns=COLUMNS), "sigmoid").set_index("objective")
+    # At these gains sigmoid has 0.35 and, extrapolated, 0.175: differences of 0.1 each.
+    assert found.loc["hinge"].to_list() == pytest.approx([2.0, 2, 0.775, 0.1, 0.1, 0.1])
+    assert found.loc["ipo"].to_list()[:4] == pytest.approx([2.0, 1, 1.1, 0.0])
+    assert found.loc["ipo", ["low", "high"]].isna().all()
+
+
+def test_runs_of_one_seed_need_no_column_of_seeds():
+    rows = [("sigmoid", 1.0, 0.7, 1, 0.4), ("sigmoid", 0.5, 0.9, 2, 0.3), ("hinge", 2.0, 0.8, 1, 0.45)]
+    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "dpo.seed"])
+    assert paired_at_equal_gain(table, "sigmoid")["difference"].to_list() == pytest.approx([0.1])
+    assert paired_at_equal_gain(table, "simpo").empty
 
 
 def test_without_any_known_efficiency_every_value_is_absent():

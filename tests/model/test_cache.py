@@ -10,7 +10,7 @@ from picollm.model.transformer import Transformer
 
 @pytest.fixture(params=[1, 2, 4], ids="{} key-value heads".format)
 def model(request) -> Transformer:
-    model = Transformer(ModelConfig(61, 24, 40, 3, 4, request.param, 32, 10000.0, 1e-5, True))
+    model = Transformer(ModelConfig(61, 24, 40, 3, 4, request.param, 6, 32, 10000.0, 1e-5, True))
     initialise(model, 3)
     return model.requires_grad_(False)
 

@@ -11,12 +11,11 @@ from safetensors.torch import load_file, save_file
 from picollm.core.errors import CheckpointError
 from picollm.inference.sampling import complete
 from picollm.inference.settings import Reader, Sample
-from picollm.model import directory as checkpoint
 from picollm.model.directory import EMBEDDING, HEAD, load_model, load_model_and_tokenizer, save_model
 from picollm.text.tokenizer import train_bpe
 from tests.tiny import tiny_model
 
-STORIES = Path(__file__).parents[2] / "shared/data/stories260k"
+STORIES = Path(__file__).parents[3] / "shared/data/stories260k"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +66,15 @@ def test_transformers_reads_the_directory_with_equal_logits_and_ids(folder, toke
     assert theirs.generation_config.eos_token_id == tokenizer.eos_id
 
 
+def test_a_list_of_eos_ids_is_saved_for_the_next_stage_and_for_generation(folder, tmp_path):
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [0, 7]}))
+    model, tokenizer = load_model_and_tokenizer(folder)
+    save_model(tmp_path / "again", model, tokenizer)
+    assert load_model_and_tokenizer(tmp_path / "again")[1].stop_ids == [0, 7]
+    transformers = pytest.importorskip("transformers")
+    assert transformers.GenerationConfig.from_pretrained(tmp_path / "again").eos_token_id == [0, 7]
+
+
 def test_a_directory_that_transformers_saved_loads_with_equal_logits(tmp_path):
     transformers = pytest.importorskip("transformers")
     config = transformers.LlamaConfig(
@@ -108,16 +116,30 @@ def test_half_precision_weights_are_read_as_float32(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mistral"}, "config.json: model_type"),
+        (
+            {"model_type": "gpt2"},
+            "config.json: model_type 'gpt2' is not supported; expected one of llama, mistral, qwen2, qwen3",
+        ),
         ({"hidden_act": "gelu"}, "config.json: hidden_act"),
-        ({"attention_bias": True}, "config.json: attention_bias"),
-        ({"rope_scaling": {"type": "linear"}}, "config.json: rope_scaling"),
-        ({"rope_parameters": {"rope_type": "llama3"}}, "config.json: rope_parameters: rope_type: .*'llama3'"),
+        ({"attention_bias": True}, "tensor model.layers.0.self_attn.q_proj.bias is missing"),
+        (
+            {"rope_scaling": {"type": "linear"}},
+            "config.json: rope_scaling: factor is missing; expected with rope_type linear",
+        ),
+        (
+            {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
+            "config.json: rope_parameters: low_freq_factor is missing",
+        ),
+        ({"rope_scaling": {"full_attention": {"rope_type": "linear"}}}, "config.json: rope_scaling: full_attention: "),
+        ({"partial_rotary_factor": 0.5}, "config.json: partial_rotary_factor"),
+        ({"num_attention_heads": 3}, "config.json: hidden_size 16 is not a multiple"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "config.json: rope_scaling: rope_type: .*'yarn'"),
         ({"hidden_size": "16"}, "config.json: hidden_size"),
         ({"hidden_size": 10**12}, "config.json: hidden_size"),
         ({"intermediate_size": 20}, "model.safetensors: tensor .* has shape .*; expected .* from config.json"),
-        ({"num_attention_heads": 3}, "config.json: hidden_size 16 is not a multiple"),
-        ({"head_dim": 5}, "config.json: head_dim 5; expected"),
+        ({"num_attention_heads": 3, "head_dim": None}, "config.json: hidden_size 16 is not a multiple"),
+        ({"head_dim": 5}, "config.json: head_dim, by default .*, is 5; expected an even number"),
+        ({"head_dim": 6}, "model.safetensors: tensor .*k_proj.weight has shape"),
         ({"num_hidden_layers": 3}, "tensor model.layers.2.* is missing"),
         ({"num_hidden_layers": 1}, "unexpected tensor model.layers.1"),
         ({"tie_word_embeddings": False}, "tensor lm_head.weight is missing"),
@@ -184,6 +206,13 @@ def test_an_embedding_padded_above_the_tokenizers_vocabulary_keeps_its_rows_and_
     assert its_tokenizer.decode(ids) == auto.decode(ids) == "the cat"
 
 
+def test_another_architecture_is_named_before_its_tokenizer_is_read(folder):
+    edit_config(folder, model_type="gemma2")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match="model_type 'gemma2' is not supported"):
+        load_model_and_tokenizer(folder)
+
+
 def test_a_vocabulary_below_the_tokenizers_is_refused(tmp_path, tokenizer):
     model = tiny_model(vocab_size=tokenizer.vocab_size - 1)
     save_model(tmp_path / "m", model, tokenizer)
@@ -239,6 +268,7 @@ def test_weights_that_are_no_floats_are_refused(folder):
 def test_an_error_while_saving_leaves_the_old_directory_and_no_draft(folder, tokenizer):
     class Unwritable:
         bos_id = eos_id = pad_id = 0
+        stop_ids = (0,)
 
         def save(self, folder):
             raise OSError("disk full")
@@ -251,7 +281,7 @@ def test_an_error_while_saving_leaves_the_old_directory_and_no_draft(folder, tok
 
 
 @pytest.mark.skipif(not STORIES.is_dir(), reason="the real checkpoint is not on this machine")
-def test_a_real_checkpoint_writes_a_story(tmp_path):
+def test_a_real_checkpoint_has_the_logits_of_transformers(tmp_path):
     transformers = pytest.importorskip("transformers")
     shutil.copytree(STORIES, tmp_path / "m")
     model, tokenizer = load_model_and_tokenizer(tmp_path / "m")
@@ -259,4 +289,3 @@ def test_a_real_checkpoint_writes_a_story(tmp_path):
     theirs = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "m", dtype=torch.float32)
     with torch.no_grad():
         assert torch.allclose(model(ids), theirs(ids).logits, atol=1e-4)
-    assert checkpoint.base_checkpoint(tmp_path) is None

@@ -16,6 +16,7 @@ def make(heads=4, kv_heads=4, layers=3, seed=3) -> Transformer:
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
+        head_dim=128 // heads,
         max_position_embeddings=128,
         rope_theta=10000.0,
         rms_norm_eps=1e-5,

@@ -15,6 +15,7 @@ SHAPE = {
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
+    "head_dim": 6,
     "max_position_embeddings": 32,
     "rope_theta": 10000.0,
     "rms_norm_eps": 1e-5,

@@ -54,8 +54,8 @@ def test_the_kl_is_that_of_the_policy_from_the_reference_and_not_the_reverse(mod
 
 def test_samples_at_temperature_1_have_that_mean_and_it_varies_less_than_the_log_ratio(models):
     kl, _ = exact(*models)
-    (drawn,) = generate(models[0], [PROMPT], [range(4000)], CAP, 1.0, 1.0, 0, 500)
-    along, logps, reference_logps = scores(*models, [(*c.ids, *([0] * c.ended)) for c in drawn])
+    (drawn,) = generate(models[0], [PROMPT], [range(4000)], CAP, 1.0, 1.0, [0], 500)
+    along, logps, reference_logps = scores(*models, [(*c.ids, *c.end) for c in drawn])
     for estimate in (along, logps - reference_logps):
         assert estimate.mean() == pytest.approx(kl, abs=4 * estimate.std() / np.sqrt(4000))
     assert along.std() < 0.7 * (logps - reference_logps).std()
@@ -63,8 +63,8 @@ def test_samples_at_temperature_1_have_that_mean_and_it_varies_less_than_the_log
 
 def test_a_narrower_sampler_gives_another_number(models):
     kl, _ = exact(*models)
-    (drawn,) = generate(models[0], [PROMPT], [range(4000)], CAP, 0.5, 0.8, 0, 500)
-    along = scores(*models, [(*c.ids, *([0] * c.ended)) for c in drawn])[0]
+    (drawn,) = generate(models[0], [PROMPT], [range(4000)], CAP, 0.5, 0.8, [0], 500)
+    along = scores(*models, [(*c.ids, *c.end) for c in drawn])[0]
     assert abs(along.mean() - kl) > 8 * along.std() / np.sqrt(4000)
 
 
@@ -84,9 +84,9 @@ def test_log_probs_and_kl_of_samples_are_those_of_transformers_on_the_same_direc
         loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / str(seed), dtype=torch.float32)
         theirs.append(loaded.eval())
     prompt = [tokenizer.bos_id, *tokenizer.encode("the cat")]
-    (drawn,) = generate(ours[0], [prompt], [range(20)], 12, 1.0, 1.0, tokenizer.eos_id, 7)
+    (drawn,) = generate(ours[0], [prompt], [range(20)], 12, 1.0, 1.0, [tokenizer.eos_id], 7)
     for completion in drawn:
-        ids = [*prompt, *completion.ids, *([tokenizer.eos_id] * completion.ended)]
+        ids = [*prompt, *completion.ids, *completion.end]
         with torch.no_grad():
             found = divergence(*ours, pack([np.array(ids)], [len(prompt)]))[0].tolist()
             p, q = (m(torch.tensor([ids])).logits[0].double().log_softmax(dim=-1) for m in theirs)

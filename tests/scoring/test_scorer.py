@@ -62,13 +62,13 @@ def test_pairs_are_scored_after_their_prompt(model, tokenizer, scorer):
     assert [row["chosen_logps"], row["rejected_logps"]] == pytest.approx(expected, abs=1e-4)
 
 
-def test_samples_are_scored_with_their_end_of_text_if_they_reached_it(model, tokenizer, scorer):
+def test_samples_are_scored_with_the_token_that_ended_them(model, tokenizer, scorer):
     samples = [
-        {"id": "a", "number": 0, "prompt_ids": [0, 70, 71], "completion_ids": [80, 81, 82], "ended": False},
-        {"id": "a", "number": 1, "prompt_ids": [0, 70], "completion_ids": [90], "ended": True},
-        {"id": "b", "number": 0, "prompt_ids": [0, 70], "completion_ids": [], "ended": True},
+        {"id": "a", "number": 0, "prompt_ids": [0, 70, 71], "completion_ids": [80, 81, 82], "end_ids": []},
+        {"id": "a", "number": 1, "prompt_ids": [0, 70], "completion_ids": [90], "end_ids": [tokenizer.eos_id]},
+        {"id": "b", "number": 0, "prompt_ids": [0, 70], "completion_ids": [], "end_ids": [5]},
     ]
-    sampled = [[80, 81, 82], [90, tokenizer.eos_id], [tokenizer.eos_id]]
+    sampled = [[80, 81, 82], [90, tokenizer.eos_id], [5]]
     other = tiny_model(seed=3, vocab_size=tokenizer.vocab_size, max_position_embeddings=64)
     rows = list(scorer.samples(model, other, samples))
     assert [(row["id"], row["number"], row["tokens"]) for row in rows] == [("a", 0, 3), ("a", 1, 2), ("b", 0, 1)]

@@ -16,7 +16,7 @@ from picollm.text.tokenizer import (
 from tests.llama_tokenizer import save_llama_tokenizer
 from tests.texts import ANY_TEXT, CORPUS, TRICKY, ids_of, reference_of
 
-SHARED = Path(__file__).parents[2] / "shared/data"
+SHARED = Path(__file__).parents[3] / "shared/data"
 STORIES260K = SHARED / "stories260k"
 TRUNCATION = {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}
 PADDING = {
@@ -173,6 +173,62 @@ def test_transformers_puts_bos_in_front_of_a_text_and_nothing_else(tmp_path, own
         assert saved["processors"][:-1] == kept
 
 
+QWEN = {
+    "normalizer": {"type": "NFC"},
+    "pre_tokenizer": {
+        "type": "Sequence",
+        "pretokenizers": [
+            {
+                "type": "Split",
+                "pattern": {"Regex": r"'s|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"},
+                "behavior": "Isolated",
+                "invert": False,
+            },
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+        ],
+    },
+    "post_processor": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+}
+
+
+@pytest.mark.parametrize("config", [{"bos_token": None}, {"bos_token": "<|endoftext|>", "add_bos_token": False}])
+def test_a_tokenizer_without_bos_puts_nothing_in_front_in_transformers_either(folder, tmp_path, config):
+    transformers = pytest.importorskip("transformers")
+    definition = json.loads((folder / "tokenizer.json").read_text()) | QWEN
+    write(tmp_path / "tokenizer.json", definition)
+    write(tmp_path / "tokenizer_config.json", {"eos_token": "<|endoftext|>", **config})
+    write(tmp_path / "config.json", {"bos_token_id": 0, "eos_token_id": 0})  # as in Qwen2.5's files
+    tokenizer = load_tokenizer(tmp_path)
+    assert (tokenizer.bos_id, tokenizer.bos, tokenizer.eos_id) == (None, [], 0)
+    (tmp_path / "saved").mkdir()
+    tokenizer.save(tmp_path / "saved")
+    write(tmp_path / "saved/config.json", {"bos_token_id": 0, "eos_token_id": 0})
+    assert load_tokenizer(tmp_path / "saved").bos == []
+    assert json.loads((tmp_path / "saved/tokenizer_config.json").read_text())["bos_token"] == config["bos_token"]
+    auto = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    for text in ["the cat's 42 mats\n\n sat", "cafe\u0301 caf\u00e9"]:
+        assert auto(text)["input_ids"] == tokenizer.encode(text)
+        assert load_tokenizer(tmp_path / "saved").encode(text) == tokenizer.encode(text)
+    first, second = tokenizer.encode_batch(["cafe\u0301", "caf\u00e9"])
+    assert first == second
+
+
+def test_a_list_of_eos_ids_holds_the_tokens_at_which_the_model_stops(spm):
+    config = {"bos_token": "<s>", "eos_token": "</s>"}
+    tokenizer = load_with(spm, config, {"eos_token_id": [0, 2]})
+    assert (tokenizer.eos_id, tokenizer.stop_ids) == (2, [2, 0])
+    write(spm / "generation_config.json", {"eos_token_id": [1, 2]})
+    assert load_with(spm, config, {"eos_token_id": 2}).stop_ids == [2, 1]
+    ordinary = tokenizer.encode("ab")[0]
+    write(spm / "generation_config.json", {"eos_token_id": [2, ordinary]})
+    assert load_with(spm, config, {"eos_token_id": 2}).decode([ordinary]) == "ab"
+    write(spm / "generation_config.json", {"eos_token_id": [1, 264]})
+    with pytest.raises(
+        TokenizerError, match=r"generation_config\.json: eos_token_id \[1, 264\] is not in the vocabulary"
+    ):
+        load_with(spm, config, {"eos_token_id": 2})
+
+
 # --- gpt2
 
 
@@ -282,7 +338,7 @@ def test_without_a_rule_for_the_beginning_continuations_go_the_same_way(bpe):
     assert bpe._continuing is bpe._backend
 
 
-@pytest.mark.parametrize("name", ["llama-2", "mistral-7b-v0.1", "smollm2"])
+@pytest.mark.parametrize("name", ["llama-2", "mistral-7b-v0.1", "smollm2", "qwen3"])
 def test_real_tokenizers_spell_prompt_and_continuation_as_written(name):
     transformers = pytest.importorskip("transformers")
     path = SHARED / "real/tokenizers" / name
@@ -339,7 +395,7 @@ def test_stories260k_equals_tokenizers_and_transformers(tmp_path):
         ({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": False}}, None),
         ({"bos_token": "<s>", "eos_token": "</s>"}, {"bos_token_id": 1, "eos_token_id": [0, 2]}),
         (None, {"bos_token_id": 1, "eos_token_id": [2]}),
-        ({"bos_token": None}, {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}),
+        ({"pad_token": None}, {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}),
     ],
 )
 def test_bos_and_eos_from_names_or_ids(spm, config, model_config):
@@ -364,7 +420,7 @@ def test_single_special_token_serves_for_all_three(folder, tmp_path):
         (
             None,
             None,
-            "no bos token; expected bos_token in tokenizer_config.json or bos_token_id in config.json",
+            r"no bos token; expected bos_token in tokenizer_config.json \(null for none\) or bos_token_id in config.json",
         ),
         ({"bos_token": "<s>"}, None, "no eos token"),
         (

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tokenizers
@@ -21,6 +23,14 @@ def test_documents_stand_between_bos_and_eos(tmp_path):
     assert offsets.tolist() == [0, 4, 8, 11]
     assert (ids.dtype, offsets.dtype) == (np.uint16, np.int64)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["train.npy", "train.offsets.npy"]
+
+
+def test_without_bos_the_first_token_of_a_document_is_not_counted_as_predicted(tmp_path):
+    BYTES.save(tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config | {"add_bos_token": False}))
+    counts = write_tokens(iter([["abc", "d"]]), load_tokenizer(tmp_path), tmp_path / "train.npy")
+    assert counts == TokenCounts(documents=2, tokens=6, utf8_bytes=2)  # b and c; the targets are these and two eos
 
 
 def test_tokens_are_mapped_and_read_by_document(tmp_path):

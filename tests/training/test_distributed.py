@@ -45,7 +45,7 @@ def assert_close(found: dict, expected: dict, loss=1e-5, norm=1e-4, weights=1e-4
 def single(tmp_path_factory):
     """The results of one process, per objective."""
     found = {}
-    for objective in ("language_modelling", "preference", "muon"):
+    for objective in ("language_modelling", "preference", "lora", "muon"):
         folder = tmp_path_factory.mktemp(objective)
         ended = start(folder, 1, objective)
         assert ended.returncode == 0, ended.stderr
@@ -53,7 +53,7 @@ def single(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("objective", ["language_modelling", "preference"])
+@pytest.mark.parametrize("objective", ["language_modelling", "preference", "lora"])
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_have_the_losses_of_one(strategy, objective, single, tmp_path):
     """A batch of 7 and 5 validation rows, so that the two shares differ in size and in micro-batches."""
