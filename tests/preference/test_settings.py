@@ -9,7 +9,7 @@ from picollm.preference.settings import Dpo, keywords
 def load(folder, *changes: tuple[str, str]) -> Dpo:
     """Dpo of a params.yaml with changed lines, one micro-batch holding 4 of the batch's 8 pairs."""
     values = dict(seed="1", loss="sigmoid", beta="0.3", label_smoothing="0.0", divergence="reverse_kl", sft_weight="0.0", epochs="1",
-        snapshots="0", temporal_decay="1.0", kl_weight="0.0",
+        snapshots="0", temporal_decay="1.0", kl_weight="0.0", lora="null",
                   divergence_alpha="null", discopop_tau="null", dpop_lambda="null", length_alpha="null", simpo_gamma="null",
                   optimizer="adamw", lr="0.1", batch_size="8", micro_batch_size="4", warmup="0", final_lr="0",
                   weight_decay="0", grad_clip="1", log_every="1", validate_every="1", checkpoint_every="1", patience="1")  # fmt: skip
